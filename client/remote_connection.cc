@@ -1,0 +1,221 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+#include "remote_connection.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "log.h"
+
+namespace mp11 {
+namespace {
+
+/* Octets waiting to be written beyond this, and no more calls are wrapped. */
+constexpr size_t kOutHigh = 256u << 10;
+
+}  // namespace
+
+RemoteConnection::RemoteConnection(Channel* application, std::unique_ptr<TokenStream> server,
+                                   std::unique_ptr<Wrapping> wrapping, int owner)
+    : application_(application),
+      server_(std::move(server)),
+      wrapping_(std::move(wrapping)),
+      owner_(owner) {}
+
+void RemoteConnection::run(Message* first) {
+  take_call(*first);
+  first->clear();
+  while (!application_gone_ && !server_->ended()) {
+    bool progress = pump_application();
+    progress |= pump_output();
+    progress |= pump_server();
+    if (finalized_ && replying_.empty()) return;
+    if (!progress) sleep();
+  }
+}
+
+/* ---- the application's side ---- */
+
+/* A call of the application; there is a free place for it. */
+void RemoteConnection::take_call(const Message& message) {
+  Call* call = free_call();
+  call->id = message.rec.id;
+  call->row = function_row(message.rec.function);
+  call->arena.clear();
+  if (call->row == nullptr || !unpack_call(*call->row, message, &call->arena, &call->words))
+    fatal("the application's channel carries a call that cannot be understood");
+  call->number = next_number_++;
+  Envelope envelope;
+  envelope.request = id_of_number(call->number);
+  if (!said_hello_) envelope.hello = own_hello();
+  CK_RV rv = encode_call(*call->row, call->words, envelope, &call->arena, &call->der);
+  if (rv != CKR_OK) {
+    give_reply(call, rv);
+    return;
+  }
+  said_hello_ = true;
+  call->state = Call::State::kSending;
+  call->rest = {call->number, call->der.span()};
+  sending_.push_back(call);
+}
+
+void RemoteConnection::give_reply(Call* call, CK_RV rv) {
+  pack_reply(*call->row, call->words, rv, &call->reply);
+  call->reply.rec.id = call->id;
+  call->der.clear();
+  call->state = Call::State::kReplying;
+  replying_.push_back(call);
+}
+
+bool RemoteConnection::pump_application() {
+  bool progress = false;
+  while (!replying_.empty()) {
+    Call* call = replying_.front();
+    ChannelStatus status = application_->try_send(call->reply, &reply_sent_);
+    if (status == ChannelStatus::kAgain) break;
+    if (status != ChannelStatus::kOk) {
+      application_gone_ = true;
+      return true;
+    }
+    replying_.pop_front();
+    reply_sent_ = 0;
+    if (call->row->number == kC_Finalize && call->reply.rec.rv == CKR_OK) finalized_ = true;
+    call->reply.clear();
+    call->arena.clear();
+    call->state = Call::State::kFree;
+    progress = true;
+  }
+  while (free_call() != nullptr) {
+    ChannelStatus status = application_->try_receive(&incoming_);
+    if (status == ChannelStatus::kAgain) break;
+    if (status != ChannelStatus::kOk) {
+      application_gone_ = true;
+      return true;
+    }
+    take_call(incoming_);
+    incoming_.clear();
+    progress = true;
+  }
+  return progress;
+}
+
+/* ---- the server's side ---- */
+
+/* Fragments of different calls take turns, so that a long one does not hold up the others. */
+bool RemoteConnection::pump_output() {
+  bool progress = false;
+  while (!sending_.empty() && server_->unwritten() < kOutHigh) {
+    Call* call = sending_.front();
+    sending_.pop_front();
+    fragment_.clear();
+    bool more = write_frame(&call->rest, &fragment_);
+    server_->wrap(wrapping_.get(), fragment_.span());
+    progress = true;
+    if (more) {
+      sending_.push_back(call);
+      continue;
+    }
+    call->der.clear();
+    call->state = Call::State::kSent;
+  }
+  return server_->write() || progress;
+}
+
+bool RemoteConnection::pump_server() {
+  bool progress = false;
+  while (server_->unwrap(wrapping_.get())) {
+    progress = true;
+    std::span<const uint8_t> plain = server_->plain(), input = plain;
+    uint32_t number = 0;
+    FrameStatus status = frames_.take(&input, &number, &message_);
+    server_->used_plain(plain.size() - input.size());
+    if (status == FrameStatus::kMore) continue;
+    if (status != FrameStatus::kMessage) {
+      server_->end("the server sent a frame that breaks a limit");
+      break;
+    }
+    if (!take_return(number, message_.span())) {
+      server_->end("the server sent a return that fits no call");
+      break;
+    }
+  }
+  return progress;
+}
+
+bool RemoteConnection::take_return(uint32_t number, std::span<const uint8_t> der) {
+  auto it = std::find_if(calls_.begin(), calls_.end(), [number](const Call& call) {
+    return call.state == Call::State::kSent && call.number == number;
+  });
+  if (it == calls_.end()) return false;
+  Received received;
+  if (decode_message(der, &it->arena, &received) != CodecStatus::kOk || received.call ||
+      !(received.envelope.request == id_of_number(number)))
+    return false;
+  if (received.envelope.failure)
+    log_error("the server could not take a call of %s: reason %u, %s", it->row->name,
+              received.envelope.failure->reason, received.envelope.failure->detail.c_str());
+  CK_RV rv = CKR_GENERAL_ERROR;
+  if (!received.envelope.failure &&
+      decode_return(received, *it->row, it->words, &it->arena, &rv) != CodecStatus::kOk)
+    return false;
+  give_reply(&*it, rv);
+  return true;
+}
+
+/* Nothing to do: a few looks at both sides with a yield between, then poll. */
+void RemoteConnection::sleep() {
+  bool takes_calls = free_call() != nullptr;
+  uint64_t started = Waiter::now_ns();
+  bool ready = waiter_.spin([&] {
+    return (takes_calls && application_->readable()) || server_->read() || server_->ended();
+  });
+  if (ready) {
+    waiter_.waited(started);
+    return;
+  }
+  bool armed = application_->arm() || !takes_calls;
+  pollfd fds[3] = {
+      {server_->fd(), POLLIN, 0}, {application_->fd(), POLLIN, 0}, {owner_, POLLIN, 0}};
+  if (server_->unwritten() != 0) fds[0].events |= POLLOUT;
+  /* Room in the application's ring comes without a bell. */
+  int timeout = replying_.empty() ? -1 : 1;
+  if (::poll(fds, 3, armed ? timeout : 0) < 0 && errno != EINTR)
+    fatal("poll: %s", std::strerror(errno));
+  waiter_.waited(started);
+  if (application_->disarm() == ChannelStatus::kClosed && !application_->readable())
+    application_gone_ = true;
+  if (fds[2].revents != 0) application_gone_ = true;
+  if (fds[0].revents != 0) server_->read();
+}
+
+RemoteConnection::Call* RemoteConnection::free_call() {
+  for (Call& call : calls_)
+    if (call.state == Call::State::kFree) return &call;
+  return nullptr;
+}
+
+}  // namespace mp11

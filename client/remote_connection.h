@@ -1,0 +1,100 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/*
+ * RemoteConnection: what multip11-remote does between the application's channel and the server:
+ * calls out, returns back, in whatever order they come.
+ *
+ * Trust: the application is its owner's. The server has proved its name, and nothing else: what it
+ * sends is limited, checked and decoded here, in a process that holds none of the application's
+ * memory. A server that breaks the protocol, and a network that fails, end this process; to the
+ * application that is a device removed, and its next use starts another.
+ */
+#pragma once
+#include <array>
+#include <deque>
+#include <memory>
+#include <string>
+
+#include "channel.h"
+#include "codec.h"
+#include "frames.h"
+#include "token_stream.h"
+
+namespace mp11 {
+
+class RemoteConnection {
+ public:
+  /* owner: a descriptor that becomes readable when the application has ended, or -1. */
+  RemoteConnection(Channel* application, std::unique_ptr<TokenStream> server,
+                   std::unique_ptr<Wrapping> wrapping, int owner);
+
+  /* Serves until either side goes, or C_Finalize has returned; `first` is the call already taken.
+   */
+  void run(Message* first);
+  /* Why it ended; nullptr after C_Finalize, or when the application went. */
+  const char* reason() const { return server_->reason(); }
+
+ private:
+  struct Call {
+    enum class State { kFree, kSending, kSent, kReplying };
+    State state = State::kFree;
+    uint64_t id = 0;     /* of the application's message */
+    uint32_t number = 0; /* of ours */
+    const FunctionRow* row = nullptr;
+    Words words;
+    CallArena arena;
+    SecureBuffer der;
+    FrameSource rest; /* of der */
+    Message reply;
+  };
+
+  void take_call(const Message& message);
+  void give_reply(Call* call, CK_RV rv);
+  bool pump_application();
+  bool pump_server();
+  bool pump_output();
+  bool take_return(uint32_t number, std::span<const uint8_t> der);
+  void sleep();
+  Call* free_call();
+
+  Channel* application_;
+  std::unique_ptr<TokenStream> server_;
+  std::unique_ptr<Wrapping> wrapping_;
+  int owner_;
+  FrameReader frames_;
+  std::array<Call, limits::kCallsPerConnection> calls_;
+  std::deque<Call*> sending_;
+  std::deque<Call*> replying_;
+  size_t reply_sent_ = 0; /* of the first in replying_ */
+  Message incoming_;
+  SecureBuffer fragment_;
+  SecureBuffer message_;
+  uint32_t next_number_ = 1;
+  Waiter waiter_;
+  bool said_hello_ = false;
+  bool finalized_ = false;
+  bool application_gone_ = false;
+};
+
+}  // namespace mp11

@@ -1,0 +1,143 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/*
+ * multip11-remote: stands where a backend stands, and passes calls to another multip11d. One
+ * process for each (application, server), started by multip11.so as the application's user.
+ *
+ * Descriptors:
+ *   0, 1  /dev/null            3  channel socket to the application
+ *   2     the log, or nothing  4  start block (remote_start.h)
+ *   5     a pidfd of the application
+ *
+ * The sandbox stands before the first octet from the network: it may resolve names, speak TCP and
+ * UDP, and read the user's tickets; it cannot see the application's memory nor start a program.
+ */
+#include <poll.h>
+#include <stdlib.h>
+
+#include "gss_client.h"
+#include "log.h"
+#include "os_memfd.h"
+#include "os_process.h"
+#include "os_sandbox.h"
+#include "remote_connection.h"
+#include "remote_start.h"
+
+namespace mp11 {
+namespace {
+
+constexpr int kChannel = 3;
+constexpr int kStart = 4;
+constexpr int kOwner = 5;
+constexpr size_t kLongestStart = 64u << 10;
+constexpr uint64_t kSecondNs = 1000000000;
+constexpr rlim_t kFiles = 64;
+/* libkrb5 writes service tickets into the user's cache. */
+constexpr rlim_t kLargestFile = 16u << 20;
+
+RemoteStart read_start() {
+  auto block = read_sealed_memfd(kStart, kLongestStart);
+  if (!block) fatal("%s", block.error().text.c_str());
+  auto start = parse_remote_start({reinterpret_cast<const char*>(block->data()), block->size()});
+  if (!start) fatal("%s", start.error().text.c_str());
+  return std::move(*start);
+}
+
+void confine(const RemoteStart& start) {
+  SelfLimits self;
+  self.files = kFiles;
+  self.file_size = kLargestFile;
+  if (Status status = limit_self(self); !status.ok()) fatal("%s", status.error().text.c_str());
+  LandlockSpec files = remote_files();
+  files.may_be_absent = start.landlock_may_be_absent;
+  auto report = landlock_enter(files);
+  if (!report) fatal("%s", report.error().text.c_str());
+  if (Status status = sandbox_enter(Program::kRemote); !status.ok())
+    fatal("%s", status.error().text.c_str());
+}
+
+/* Waits for the application's first call; false when it goes instead. */
+bool first_call(Channel* channel, bool owned, Message* call) {
+  for (;;) {
+    ChannelStatus status = channel->try_receive(call);
+    if (status != ChannelStatus::kAgain) return status == ChannelStatus::kOk;
+    bool armed = channel->arm();
+    pollfd fds[2] = {{channel->fd(), POLLIN, 0}, {owned ? kOwner : -1, POLLIN, 0}};
+    ::poll(fds, 2, armed ? -1 : 0);
+    if (fds[1].revents != 0) return false;
+    if (channel->disarm() == ChannelStatus::kClosed && !channel->readable()) return false;
+  }
+}
+
+/* Answers a call that will never be made. */
+void refuse(Channel* channel, const Message& call, uint64_t deadline_ns) {
+  Message reply;
+  reply.rec.function = call.rec.function;
+  reply.rec.flags = kFlagReply;
+  reply.rec.id = call.rec.id;
+  reply.rec.rv = call.rec.function == kC_Initialize ? CKR_GENERAL_ERROR : CKR_DEVICE_ERROR;
+  (void)channel->send(reply, deadline_ns);
+}
+
+int serve(const RemoteStart& start) {
+  auto channel = Channel::join(UniqueFd(kChannel), static_cast<int>(start.deadline_s * 1000));
+  if (!channel) fatal("%s", channel.error().text.c_str());
+  Message call;
+  if (!first_call(channel->get(), start.owner, &call)) return 0;
+  uint64_t deadline_ns = Waiter::now_ns() + start.deadline_s * kSecondNs;
+  auto socket = connect_server(start, deadline_ns);
+  if (!socket) {
+    log_error("%s: %s", start.name.c_str(), socket.error().text.c_str());
+    refuse(channel->get(), call, deadline_ns);
+    return 1;
+  }
+  uint64_t now = Waiter::now_ns();
+  int left_ms = now < deadline_ns ? static_cast<int>((deadline_ns - now) / 1000000) : 1;
+  auto wrapping = GssClient::connect(socket->get(), start.principal, left_ms);
+  if (!wrapping) {
+    log_error("%s: %s", start.name.c_str(), wrapping.error().text.c_str());
+    refuse(channel->get(), call, deadline_ns);
+    return 1;
+  }
+  if (Status status = sandbox_loaded(); !status.ok()) fatal("%s", status.error().text.c_str());
+  auto connection = std::make_unique<RemoteConnection>(
+      channel->get(), std::make_unique<TokenStream>(std::move(*socket)), std::move(*wrapping),
+      start.owner ? kOwner : -1);
+  connection->run(&call);
+  if (connection->reason() != nullptr)
+    log_error("%s: %s", start.name.c_str(), connection->reason());
+  return connection->reason() != nullptr;
+}
+
+}  // namespace
+}  // namespace mp11
+
+int main() {
+  using namespace mp11;
+  bool debug = ::getenv("MULTIP11_DEBUG") != nullptr;
+  log_init("multip11-remote", debug ? LogLevel::kDebug : LogLevel::kError, false);
+  RemoteStart start = read_start();
+  confine(start);
+  return serve(start);
+}

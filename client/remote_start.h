@@ -1,0 +1,69 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/*
+ * What multip11.so tells multip11-remote before it does anything, and the connection that it then
+ * makes. Lines `key=value` in a sealed memfd:
+ *
+ *   name=TEXT           of the server, for the log
+ *   server=HOST:PORT    or [ADDRESS]:PORT
+ *   security=gss        nothing else is built
+ *   principal=NAME      of its service; default pkcs11/HOST
+ *   deadline=SECONDS    for name, connection and authentication together; default 20
+ *   sandbox=full|seccomp-only
+ *   owner=pidfd|none    descriptor 5 is a pidfd of the application; end when that ends
+ *
+ * The environment is what the process was started with: KRB5CCNAME and its like.
+ *
+ * Trust: the writer is the application that this process works for.
+ */
+#pragma once
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "os_landlock.h"
+#include "result.h"
+#include "unique_fd.h"
+
+namespace mp11 {
+
+struct RemoteStart {
+  std::string host;
+  std::string port;
+  std::string name;
+  std::string principal;
+  uint32_t deadline_s = 20;
+  bool landlock_may_be_absent = false;
+  bool owner = false;
+};
+
+Result<RemoteStart> parse_remote_start(std::string_view text);
+
+/* Files that Kerberos and the resolver need: by the environment. */
+LandlockSpec remote_files();
+
+/* Connects; tries every address of the name until deadline_ns (CLOCK_MONOTONIC). Non-blocking. */
+Result<UniqueFd> connect_server(const RemoteStart& start, uint64_t deadline_ns);
+
+}  // namespace mp11

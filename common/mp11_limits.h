@@ -1,0 +1,95 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/* Every limit of the house, with its reason. A limit is checked on both sides of a boundary. */
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace mp11::limits {
+
+/* Handles in one call record. The largest standard structure (TLS key material) returns four. */
+inline constexpr size_t kRecordHandles = 16;
+/* Numbers in one call record. */
+inline constexpr size_t kRecordNumbers = 6;
+/* Records in one direction of a channel: twice the calls in flight, so that replies never wait. */
+inline constexpr uint32_t kRingRecords = 64;
+/* Calls in flight of one connection, and of one backend: credits, so that memory is bounded. */
+inline constexpr uint32_t kCallsPerConnection = 32;
+inline constexpr uint32_t kCallsPerBackend = 16;
+/* Arena of a channel in octets, half of it for each direction. */
+inline constexpr size_t kArena = 4u << 20;
+/* Octets of the arena, from the start of each half, that stay locked in memory: PINs and keys fit.
+ */
+inline constexpr size_t kArenaLocked = 64u << 10;
+/* One piece of a message in the arena; longer messages travel in several records. */
+inline constexpr size_t kPiece = 256u << 10;
+/* One message after reassembly, in octets (PROTOCOL, Limits). */
+inline constexpr size_t kMessage = 16u << 20;
+/* One frame's fragment: small enough that another message soon gets its turn. */
+inline constexpr size_t kFragment = 64u << 10;
+/* Messages begun and not ended in one direction, and octets of all of them: calls in flight, and
+ * room for one message of full size beside others. */
+inline constexpr size_t kPartialMessages = kCallsPerConnection;
+inline constexpr size_t kPartialOctets = 2 * kMessage;
+/* Depth and values of one DER message: what a decoder can be made to allocate (PROTOCOL, Limits).
+ */
+inline constexpr size_t kDerDepth = 24;
+inline constexpr size_t kDerNodes = 65536;
+/* Numbers in one list on the wire: below kDerNodes, with room for the message around it. */
+inline constexpr uint64_t kWireList = kDerNodes - 536;
+/* transportID and requestID in octets. */
+inline constexpr size_t kMessageId = 64;
+/* Extensions that a hello may name, and octets of one name. */
+inline constexpr size_t kExtensions = 64;
+inline constexpr size_t kExtensionName = 64;
+/* Handles in one list (C_FindObjects, C_GetSlotList). */
+inline constexpr uint64_t kHandleList = 65536;
+/* Attributes in a template. */
+inline constexpr uint64_t kAttributes = 512;
+/* Depth of nested templates and of nested mechanism parameters. */
+inline constexpr unsigned kDepth = 8;
+/* Octets a caller may offer as one output buffer: what the reply can carry. */
+inline constexpr uint64_t kOutput = kMessage - 65536;
+/* Sessions, and objects that have a handle, of one connection. */
+inline constexpr uint32_t kSessions = 4096;
+inline constexpr uint32_t kObjects = (1u << 20) - 1;
+/* Backends and virtual tokens in one configuration. */
+inline constexpr uint32_t kBackends = 256;
+inline constexpr uint32_t kTokens = 1024;
+/* Worker threads of one backend: more would wait for the library's own lock. */
+inline constexpr uint32_t kWorkers = 8;
+/* A Kerberos principal name in octets, as text, with its final NUL. */
+inline constexpr size_t kPrincipal = 512;
+/* One GSS context token before authentication: large enough for a ticket with a big PAC. */
+inline constexpr size_t kGssToken = 96u << 10;
+/* One GSS token after authentication: messages are cut so that one deciphers in milliseconds. */
+inline constexpr size_t kGssFrame = 1u << 20;
+/* Connections whose handshake is under way in auth: two descriptors each. */
+inline constexpr size_t kHandshakes = 1024;
+/* Authenticators that auth remembers against replay, for twice the clock skew: about 15 MB. */
+inline constexpr size_t kReplays = 128u << 10;
+/* One line of log in octets. */
+inline constexpr size_t kLogLine = 1024;
+
+}  // namespace mp11::limits

@@ -1,0 +1,242 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/*
+ * The requests between the daemon's own processes (PROTOCOL.internal). Each is one fixed-size
+ * record in one SOCK_SEQPACKET message, with at most kMaxFds descriptors beside it. The two
+ * exceptions carry octets behind the record: GSS tokens between net and auth, and nothing else.
+ *
+ * Trust: who receives checks size, type and phase, then every field; text fields end with NUL
+ * within their size. A peer that breaks the format has lost its connection. The connection is the
+ * socket that a record arrives on. `connection` is a name that [priv] gave, used between [priv],
+ * auth and vault for what they say of each other's connections, and never believed from net or
+ * monitor, whose records do not have it.
+ *
+ *   [priv] -- auth, vault, log        one control socket each, descriptor 3 of the child
+ *   [priv] -- net, monitor            one control socket each, descriptor 3 of the child
+ *   net -- auth, auth -- vault, vault -- monitor     per connection, ends handed out by [priv]
+ *   net == monitor, monitor == backend, application == monitor    channels (channel.h)
+ */
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+#include "mp11_limits.h"
+
+namespace mp11 {
+
+inline constexpr unsigned kMaxFds = 4;
+
+enum class RecordType : uint32_t {
+  /* [priv] to auth. Descriptors: auth's end of net--auth, auth's end of auth--vault. */
+  kAuthConnection = 0x100,
+  /* net to auth, and back: ConnectionToken with token_size octets behind it. */
+  kGssToken,
+  kGssDone,   /* auth to net: GssDone, the last token of the exchange behind it, possibly empty */
+  kGssFailed, /* auth to net: ConnectionToken, an error token behind it, possibly empty */
+  /* auth to vault, or [priv] to vault inside VaultConnection. */
+  kVerdict = 0x200,
+  /*
+   * [priv] to vault: VaultConnection. Descriptors: vault's end of vault--monitor, then, where
+   * has_verdict is 0, vault's end of auth--vault.
+   */
+  kVaultConnection,
+  kAllow,    /* vault to [priv]: which backends this connection may have */
+  kAllowed,  /* [priv] to vault: noted; now the monitor may learn its portfolio */
+  kVaultEnd, /* [priv] to vault and auth: this connection has ended; vault to [priv]: end it */
+  /* vault to monitor. */
+  kPortfolioToken = 0x300,
+  kPortfolioBackend,
+  kPortfolioEnd,
+  /* [priv] to net: NetStart. Descriptors: client's connection, net's end of the channel socket,
+   * net's end of net--auth. */
+  kNetStart = 0x400,
+  /* [priv] to monitor: MonitorStart. Descriptors: the front's channel socket, monitor's end of
+   * vault--monitor. */
+  kMonitorStart,
+  kSpawn,   /* monitor to [priv] */
+  kSpawned, /* [priv] to monitor; descriptors when error is 0: channel socket, lock file if any */
+  kEndBackend,  /* monitor to [priv]: kill it */
+  kBackendGone, /* [priv] to monitor: it is dead and reaped, and why */
+  kNewVault,    /* [priv] to monitor; descriptor: socket to the new vault */
+  kStop,        /* [priv] to monitor: finish calls in flight, then exit */
+  /* [priv] to log: LogSource. Descriptor: read end of that process's fd 2. */
+  kLogSource = 0x500,
+  kLogTarget, /* [priv] to log: LogTarget. Descriptor unless syslog: where lines go from now on */
+};
+
+struct RecordHead {
+  RecordType type;
+  uint32_t size; /* of the whole record, this head included */
+};
+
+/* Name and kind of whom the client proved to be. */
+struct Verdict {
+  RecordHead head;    /* kVerdict */
+  uint64_t expires_s; /* CLOCK_REALTIME seconds; 0: never (local) */
+  uint32_t kind;      /* VerdictKind */
+  uint32_t reserved;
+  char principal[limits::kPrincipal]; /* NUL-terminated: krb5 name unparsed, or uid:N, or NAME */
+};
+enum VerdictKind : uint32_t { kVerdictKerberos = 1, kVerdictLocal = 2 };
+
+struct AuthConnection {
+  RecordHead head;
+  uint64_t connection;
+};
+
+struct ConnectionToken {
+  RecordHead head; /* size without the octets behind it */
+  uint32_t token_size;
+  uint32_t reserved;
+};
+
+/* What net needs to wrap and unwrap by itself (RFC 4121): gss_krb5_export_lucid_sec_context v1. */
+struct GssDone {
+  RecordHead head;
+  uint32_t token_size;
+  uint32_t enctype;         /* RFC 3961 number of the key below */
+  uint32_t key_size;        /* octets */
+  uint32_t acceptor_subkey; /* 1: the acceptor asserted the key */
+  uint64_t send_sequence;
+  uint64_t receive_sequence;
+  uint64_t expires_s;
+  uint8_t key[64];
+};
+
+struct VaultConnection {
+  RecordHead head;
+  uint64_t connection;
+  uint32_t has_verdict;
+  uint32_t reserved;
+  Verdict verdict;
+};
+
+struct Allow {
+  RecordHead head;
+  uint64_t connection;
+  uint8_t backends[limits::kBackends]; /* 1: this connection may have the backend of that index */
+  Verdict verdict;                     /* opaque to [priv]: kept for the next vault */
+};
+
+struct ConnectionName { /* kAllowed, kVaultEnd */
+  RecordHead head;
+  uint64_t connection;
+};
+
+/* One virtual token of the portfolio. */
+struct PortfolioToken {
+  RecordHead head;
+  uint64_t slot;    /* virtual slot id, stable: position in the configuration + 1 */
+  uint32_t backend; /* index */
+  uint32_t flags;   /* TokenFlags */
+  char label[33];   /* of the virtual token; empty: the backend's own words */
+  char serial[17];
+  char backend_label[33]; /* the backend's token with this label; empty: its first token */
+  uint8_t reserved[5];
+};
+enum TokenFlags : uint32_t {
+  kTokenReadOnly = 1u << 0,
+  kTokenAdmin = 1u << 1,       /* C_InitToken, C_InitPIN and the SO may be used */
+  kTokenTransparent = 1u << 2, /* every slot of the backend, one to one; label and serial unused */
+};
+
+/* How to treat a backend that some token of the portfolio uses. Sent before the tokens. */
+struct PortfolioBackend {
+  RecordHead head;
+  uint32_t backend; /* index */
+  uint32_t flags;   /* BackendFlags */
+  uint32_t deadline_short_ms;
+  uint32_t deadline_start_ms;
+  uint32_t deadline_long_ms;
+  uint32_t reserved;
+  char name[32]; /* for the log */
+};
+enum BackendFlags : uint32_t { kBackendTokenLock = 1u << 0 };
+
+struct PortfolioEnd {
+  RecordHead head;
+  uint64_t expires_s;                 /* end of the verdict's lifetime; 0: never */
+  char principal[limits::kPrincipal]; /* for the log */
+};
+
+struct NetStart {
+  RecordHead head;
+  uint64_t connection;     /* for the log */
+  uint32_t idle_timeout_s; /* close when the client has called nothing for so long; 0: never */
+  uint32_t reserved;
+  char peer[64]; /* address and port as text */
+};
+
+struct MonitorStart {
+  RecordHead head;
+  uint64_t connection; /* for the log */
+  uint32_t front;      /* FrontKind */
+  uint32_t reserved;
+  char peer[64];
+};
+enum FrontKind : uint32_t { kFrontNet = 1, kFrontLocal = 2 };
+
+struct Spawn { /* kSpawn, kEndBackend */
+  RecordHead head;
+  uint32_t backend;
+  uint32_t instance; /* the monitor's own count, repeated in the answer */
+};
+
+struct Spawned { /* kSpawned, kBackendGone */
+  RecordHead head;
+  uint32_t backend;
+  uint32_t instance;
+  uint32_t error;  /* SpawnError; in kBackendGone: EndReason */
+  uint32_t detail; /* errno, exit code or signal */
+};
+enum SpawnError : uint32_t { kSpawnOk = 0, kSpawnDenied, kSpawnBusy, kSpawnFailed };
+enum EndReason : uint32_t { kEndExit = 1, kEndSignal, kEndViolation, kEndKilled };
+
+struct LogSource {
+  RecordHead head;
+  uint32_t untrusted; /* 1: a library's stderr: its <N> prefixes mean nothing */
+  int32_t pid;
+  char name[40]; /* program and connection, for the line */
+};
+
+struct LogTarget {
+  RecordHead head;
+  uint32_t target; /* LogTargetKind */
+  uint32_t rate;   /* lines a second and source */
+};
+enum LogTargetKind : uint32_t { kLogToSyslog = 1, kLogToStderr, kLogToFile };
+
+template <class T>
+constexpr bool is_record() {
+  return std::is_trivially_copyable_v<T> && std::has_unique_object_representations_v<T>;
+}
+static_assert(is_record<Verdict>() && is_record<ConnectionToken>() && is_record<GssDone>() &&
+              is_record<AuthConnection>() && is_record<VaultConnection>() && is_record<Allow>() &&
+              is_record<ConnectionName>() && is_record<PortfolioToken>() &&
+              is_record<PortfolioBackend>() && is_record<PortfolioEnd>() && is_record<NetStart>() &&
+              is_record<MonitorStart>() && is_record<Spawn>() && is_record<Spawned>() &&
+              is_record<LogSource>() && is_record<LogTarget>());
+
+}  // namespace mp11

@@ -1,0 +1,84 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/*
+ * The event loop of multip11-auth: one handshake per connection, then both of the connection's
+ * sockets are closed. Nothing is kept of a client but its entry in the replay set.
+ *
+ *   [priv] --kAuthConnection--> auth            two sockets: to that connection's net, and the
+ * vault net ----kGssToken---------> auth            once auth ---kVerdict----------> vault once,
+ * and first auth ---kGssDone----------> net             with the acceptor's token or, whatever goes
+ * wrong: auth --kGssFailed--> net, and no verdict.
+ *
+ * Trust: [priv] is believed. net is a stranger: a record of the wrong form, a second one, silence
+ * beyond the deadline and a hang-up all end that connection and nothing else. The vault never
+ * sends. Nothing here is fatal; multip11-auth ends when [priv] hangs up.
+ */
+#pragma once
+#include <cstdint>
+#include <map>
+#include <span>
+#include <string>
+
+#include "auth_acceptor.h"
+#include "record_io.h"
+#include "unique_fd.h"
+
+namespace mp11 {
+
+class AuthServer {
+ public:
+  /* `control` is the socket to [priv], open as long as the server runs. */
+  static Result<AuthServer> create(Acceptor* acceptor, int control, uint32_t handshake_ms);
+  /* Returns when [priv] has hung up. */
+  void run();
+
+ private:
+  struct Connection {
+    uint64_t name; /* [priv]'s */
+    UniqueFd net, vault;
+    int64_t deadline_ms;
+  };
+  using Connections = std::map<uint64_t, Connection>;
+
+  AuthServer(Acceptor* acceptor, int control, uint32_t handshake_ms, UniqueFd epoll);
+  bool watch(int fd, uint64_t key);
+  int until_next_deadline() const;
+  void end_overdue();
+  bool on_control();
+  void on_new_connection();
+  void on_net(Connections::iterator at);
+  void answer(Connection& connection, std::span<const uint8_t> token);
+  void fail(const Connection& connection, const Refused& refused);
+  void log(const Connection& connection, const std::string& text) const;
+
+  Acceptor* acceptor_;
+  int control_;
+  uint32_t handshake_ms_;
+  UniqueFd epoll_;
+  RecordBuffer record_;
+  Connections connections_; /* by a serial number of ours, so also by deadline */
+  uint64_t last_serial_ = 0;
+};
+
+}  // namespace mp11

@@ -1,0 +1,153 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/*
+ * The daemon's configuration, read, checked and complete: every value that multip11d.conf(5) names,
+ * with its default filled in.
+ *
+ * Called by [priv] only: at start, on SIGHUP (a file with an error changes nothing), and by
+ * `multip11d -t` and `-T`. Everything that can be wrong is found here and told with file, line and
+ * what to do; what comes out needs no further check.
+ *
+ * Trust: the file must belong to root (or, for an ordinary user, to that user), stand in
+ * directories that only they can write to, and not be writable by others.
+ */
+#pragma once
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "mp11_limits.h"
+#include "records.h"
+#include "result.h"
+
+namespace mp11 {
+
+/* Whom a process runs as. */
+struct UserId {
+  std::string text; /* as configured: a name, or UID:GID */
+  uid_t uid = 0;
+  gid_t gid = 0;
+  bool operator==(const UserId&) const = default;
+};
+
+struct UsersConfig {
+  UserId auth, vault, monitor, net, log;
+};
+
+struct ListenerConfig {
+  std::string name;
+  int line = 0;
+  bool local = false;
+  /* TCP: a literal address. */
+  std::string address;
+  uint16_t port = 0;
+  /* Local: a socket file, and who its clients are. */
+  std::string path;
+  unsigned mode = 0;
+  std::string group; /* as configured; empty: none */
+  std::optional<gid_t> gid;
+  bool peer_uid = false;
+  std::string principal; /* a fixed name when peer_uid is false */
+};
+
+struct BackendConfig {
+  std::string name;
+  int line = 0;
+  std::string module;
+  UserId user; /* unused when unprivileged */
+  std::vector<std::string> environment, read, write;
+  uint32_t prestart = 0;
+  uint32_t max_instances = 0;
+  uint32_t deadline_s = 0, deadline_start_s = 0, deadline_long_s = 0;
+  uint32_t memory_mib = 0; /* 0: no limit */
+  uint32_t files = 0;
+  bool token_lock = false;
+  bool transparent = false;
+  bool admin = false;             /* transparent only */
+  std::vector<std::string> allow; /* transparent only */
+  bool operator==(const BackendConfig&) const = default;
+};
+
+struct TokenConfig {
+  std::string label;
+  int line = 0;
+  uint32_t backend = 0;      /* index */
+  std::string backend_label; /* empty: the backend's first token */
+  bool read_only = false;
+  bool admin = false;
+  std::string serial; /* empty: the backend's own */
+  std::vector<std::string> allow;
+};
+
+enum class SandboxMode : uint32_t { kFull = 1, kSeccompOnly };
+
+struct Config {
+  bool unprivileged = false;
+  std::string run_directory, libexec_directory;
+  std::string log_level; /* error, info, verbose or debug */
+  LogTargetKind log_target = kLogToSyslog;
+  std::string log_file;
+  uint32_t log_rate = 0; /* lines a second and process */
+  UsersConfig users;
+  uint32_t max_connections = 0, max_connections_per_source = 0, max_startups = 0;
+  uint32_t handshake_timeout_s = 0, idle_timeout_s = 0; /* idle 0: none */
+  uint32_t pool_size = 0;
+  SandboxMode sandbox = SandboxMode::kFull;
+  std::string keytab, principal; /* empty where no listener needs them */
+  std::vector<ListenerConfig> listeners;
+  std::vector<BackendConfig> backends;
+  std::vector<TokenConfig> tokens;
+
+  bool has_tcp() const;
+};
+
+/* Where the configuration comes from. */
+struct ConfigSource {
+  std::string path;
+  std::vector<std::string> options; /* KEYWORD=VALUE from -o, over the file */
+};
+
+struct LoadedConfig {
+  std::optional<Config> config;      /* absent when there is an error */
+  std::vector<std::string> errors;   /* lines for the user */
+  std::vector<std::string> warnings; /* likewise: things that are allowed and probably not meant */
+};
+
+/* Reads and checks. Opens the file, looks at modules and directories, runs no program. */
+LoadedConfig load_config(const ConfigSource& source);
+
+/* What is in effect, in the syntax of the file; reading it again gives the same Config. */
+std::string dump_config(const Config& config);
+
+inline constexpr char kDefaultConfigFile[] =
+#ifdef MP11_SYSCONFDIR
+    MP11_SYSCONFDIR "/multip11d.conf";
+#else
+    "/etc/multip11/multip11d.conf";
+#endif
+
+}  // namespace mp11

@@ -1,0 +1,201 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+#include "policy.h"
+
+#include <cstring>
+
+#include "record_io.h"
+
+namespace mp11 {
+namespace {
+
+constexpr uint32_t kTokenFlagsKnown = kTokenReadOnly | kTokenAdmin | kTokenTransparent;
+
+/* The caller's limits make the text fit with its NUL; a longer one is a mistake of ours. */
+template <size_t N>
+void put_text(char (&field)[N], const std::string& text) {
+  MP11_ASSERT(text.size() < N);
+  std::memcpy(field, text.data(), text.size());
+}
+
+PolicyRule make_rule(const std::string& text) {
+  PolicyRule rule{};
+  rule.kind = kVerdictKerberos;
+  std::string name = text;
+  if (text.starts_with("uid:")) {
+    rule.kind = kVerdictLocal;
+  } else if (text.starts_with("local:")) {
+    rule.kind = kVerdictLocal;
+    name = text.substr(6);
+  }
+  put_text(rule.text, name);
+  return rule;
+}
+
+template <class T>
+void append(std::vector<uint8_t>* octets, const T& record) {
+  size_t before = octets->size();
+  octets->resize(before + sizeof record);
+  std::memcpy(octets->data() + before, &record, sizeof record);
+}
+
+/* Takes records from the front of the octets. */
+class Taker {
+ public:
+  explicit Taker(std::span<const uint8_t> octets) : octets_(octets) {}
+  template <class T>
+  bool take(T* record) {
+    if (octets_.size() < sizeof *record) return false;
+    std::memcpy(record, octets_.data(), sizeof *record);
+    octets_ = octets_.subspan(sizeof *record);
+    return true;
+  }
+  bool end() const { return octets_.empty(); }
+
+ private:
+  std::span<const uint8_t> octets_;
+};
+
+bool token_is_good(const PolicyToken& token, const PolicyHead& head) {
+  return token.backend < head.backends && (token.flags & ~kTokenFlagsKnown) == 0 &&
+         token.first_rule <= head.rules && token.rule_count <= head.rules - token.first_rule &&
+         text_ends(token.label) && text_ends(token.serial) && text_ends(token.backend_label);
+}
+
+}  // namespace
+
+std::vector<uint8_t> serialise_policy(const Config& config) {
+  std::vector<PolicyBackend> backends;
+  std::vector<PolicyToken> tokens;
+  std::vector<PolicyRule> rules;
+  auto add_token = [&](PolicyToken token, const std::vector<std::string>& allow) {
+    token.slot = tokens.size() + 1;
+    token.first_rule = static_cast<uint32_t>(rules.size());
+    token.rule_count = static_cast<uint32_t>(allow.size());
+    for (const std::string& text : allow) rules.push_back(make_rule(text));
+    tokens.push_back(token);
+  };
+  for (const TokenConfig& t : config.tokens) {
+    PolicyToken token{};
+    token.backend = t.backend;
+    token.flags = (t.read_only ? kTokenReadOnly : 0u) | (t.admin ? kTokenAdmin : 0u);
+    put_text(token.label, t.label);
+    put_text(token.serial, t.serial);
+    put_text(token.backend_label, t.backend_label);
+    add_token(token, t.allow);
+  }
+  for (size_t i = 0; i < config.backends.size(); i++) {
+    const BackendConfig& b = config.backends[i];
+    PolicyBackend backend{};
+    backend.flags = b.token_lock ? kBackendTokenLock : 0u;
+    backend.deadline_short_ms = b.deadline_s * 1000;
+    backend.deadline_start_ms = b.deadline_start_s * 1000;
+    backend.deadline_long_ms = b.deadline_long_s * 1000;
+    put_text(backend.name, b.name);
+    backends.push_back(backend);
+    if (!b.transparent) continue;
+    PolicyToken token{};
+    token.backend = static_cast<uint32_t>(i);
+    token.flags = kTokenTransparent | (b.admin ? kTokenAdmin : 0u);
+    add_token(token, b.allow);
+  }
+  std::vector<uint8_t> octets;
+  append(&octets,
+         PolicyHead{kPolicyMagic, kPolicyVersion, static_cast<uint32_t>(backends.size()),
+                    static_cast<uint32_t>(tokens.size()), static_cast<uint32_t>(rules.size()), 0});
+  for (const PolicyBackend& backend : backends) append(&octets, backend);
+  for (const PolicyToken& token : tokens) append(&octets, token);
+  for (const PolicyRule& rule : rules) append(&octets, rule);
+  return octets;
+}
+
+Result<Policy> Policy::read(std::span<const uint8_t> octets) {
+  Taker taker(octets);
+  PolicyHead head;
+  if (!taker.take(&head) || head.magic != kPolicyMagic || head.version != kPolicyVersion)
+    return Error{0, "not a policy of this version"};
+  if (head.backends > limits::kBackends || head.tokens > limits::kTokens ||
+      head.rules > kPolicyRules || head.reserved != 0)
+    return Error{0, "policy beyond its limits"};
+  Policy policy;
+  for (uint32_t i = 0; i < head.backends; i++) {
+    PolicyBackend backend;
+    if (!taker.take(&backend) || !text_ends(backend.name) ||
+        (backend.flags & ~uint32_t{kBackendTokenLock}) != 0)
+      return Error{0, "bad backend in the policy"};
+    policy.backends_.push_back(backend);
+  }
+  for (uint32_t i = 0; i < head.tokens; i++) {
+    PolicyToken token;
+    if (!taker.take(&token) || !token_is_good(token, head))
+      return Error{0, "bad token in the policy"};
+    policy.tokens_.push_back(token);
+  }
+  for (uint32_t i = 0; i < head.rules; i++) {
+    PolicyRule record;
+    if (!taker.take(&record) || !text_ends(record.text) || record.reserved != 0)
+      return Error{0, "bad rule in the policy"};
+    Rule rule{record.kind, "", {}};
+    if (record.kind == kVerdictLocal) {
+      rule.local = record.text;
+    } else if (record.kind == kVerdictKerberos) {
+      Result<PrincipalPattern> pattern = parse_pattern(record.text);
+      if (!pattern) return Error{0, "bad pattern in the policy"};
+      rule.pattern = std::move(*pattern);
+    } else {
+      return Error{0, "bad kind of rule in the policy"};
+    }
+    policy.rules_.push_back(std::move(rule));
+  }
+  if (!taker.end()) return Error{0, "octets behind the policy"};
+  return policy;
+}
+
+std::vector<uint32_t> Policy::visible(const Verdict& verdict) const {
+  std::vector<uint32_t> seen;
+  if (!text_ends(verdict.principal) || verdict.principal[0] == '\0') return seen;
+  PrincipalName name;
+  if (verdict.kind == kVerdictKerberos) {
+    Result<PrincipalName> parsed = parse_principal(verdict.principal);
+    if (!parsed) return seen;
+    name = std::move(*parsed);
+  } else if (verdict.kind != kVerdictLocal) {
+    return seen;
+  }
+  for (uint32_t i = 0; i < tokens_.size(); i++) {
+    const PolicyToken& token = tokens_[i];
+    for (uint32_t r = token.first_rule; r < token.first_rule + token.rule_count; r++) {
+      const Rule& rule = rules_[r];
+      if (rule.kind != verdict.kind) continue;
+      bool match = rule.kind == kVerdictLocal ? rule.local == verdict.principal
+                                              : matches(rule.pattern, name);
+      if (!match) continue;
+      seen.push_back(i);
+      break;
+    }
+  }
+  return seen;
+}
+
+}  // namespace mp11

@@ -1,0 +1,119 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/*
+ * Who may see which virtual token.
+ *
+ * [priv] writes the policy of its configuration as an array of fixed-size records into a sealed
+ * memfd (serialise_policy), which the vault inherits and reads once at start (Policy::read). The
+ * vault asks Policy which tokens a verdict may see; what no rule allows is not seen.
+ *
+ * Trust: the memfd comes from [priv]; it is checked to the last octet all the same, as a vault that
+ * misreads its policy would be worse than one that does not start. A verdict comes from
+ * multip11-auth (kind Kerberos) or from [priv] (kind local): rules of one kind are never compared
+ * with verdicts of the other.
+ */
+#pragma once
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "config.h"
+#include "principal.h"
+#include "records.h"
+#include "result.h"
+
+namespace mp11 {
+
+inline constexpr uint32_t kPolicyMagic = 0x4d503131; /* "MP11" */
+inline constexpr uint32_t kPolicyVersion = 1;
+inline constexpr uint32_t kPolicyRules = 65536; /* in one policy */
+
+/* The memfd: PolicyHead, then that many PolicyBackend, PolicyToken and PolicyRule. */
+struct PolicyHead {
+  uint32_t magic;
+  uint32_t version;
+  uint32_t backends;
+  uint32_t tokens;
+  uint32_t rules;
+  uint32_t reserved;
+};
+
+struct PolicyBackend {
+  uint32_t flags; /* BackendFlags */
+  uint32_t deadline_short_ms;
+  uint32_t deadline_start_ms;
+  uint32_t deadline_long_ms;
+  char name[32];
+};
+
+struct PolicyToken {
+  uint64_t slot;
+  uint32_t backend; /* index */
+  uint32_t flags;   /* TokenFlags */
+  uint32_t first_rule;
+  uint32_t rule_count;
+  char label[33];
+  char serial[17];
+  char backend_label[33];
+  uint8_t reserved[5];
+};
+
+struct PolicyRule {
+  uint32_t kind; /* VerdictKind that it is for */
+  uint32_t reserved;
+  char text[limits::kPrincipal]; /* a pattern; for local verdicts the whole name, uid:N or NAME */
+};
+static_assert(is_record<PolicyHead>() && is_record<PolicyBackend>() && is_record<PolicyToken>() &&
+              is_record<PolicyRule>());
+
+/*
+ * The configuration's policy. Slots: tokens in the order of the file are 1, 2, ...; transparent
+ * backends, in their order, follow them.
+ */
+std::vector<uint8_t> serialise_policy(const Config& config);
+
+class Policy {
+ public:
+  static Result<Policy> read(std::span<const uint8_t> octets);
+
+  const std::vector<PolicyBackend>& backends() const { return backends_; }
+  const std::vector<PolicyToken>& tokens() const { return tokens_; }
+
+  /* Indices of the tokens that the verdict's principal may see, in order; none for a bad verdict.
+   */
+  std::vector<uint32_t> visible(const Verdict& verdict) const;
+
+ private:
+  struct Rule {
+    uint32_t kind;
+    std::string local;
+    PrincipalPattern pattern;
+  };
+  std::vector<PolicyBackend> backends_;
+  std::vector<PolicyToken> tokens_;
+  std::vector<Rule> rules_;
+};
+
+}  // namespace mp11

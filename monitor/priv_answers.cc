@@ -1,0 +1,209 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "log.h"
+#include "os_process.h"
+#include "priv.h"
+
+namespace mp11 {
+namespace {
+
+/* Backends of one connection at once, those that are being killed included. */
+constexpr size_t kBackendsPerConnection = 16;
+
+/* The same library, user and limits under another configuration; its place in the file may differ.
+ */
+bool same_backend(BackendConfig a, BackendConfig b) {
+  a.line = b.line = 0;
+  a.allow.clear();
+  b.allow.clear();
+  return a == b;
+}
+
+unsigned long long printable(uint64_t number) { return number; }
+
+}  // namespace
+
+/* All that a child may say to [priv]. net, auth and log say nothing. */
+const Priv::Row Priv::kRows[] = {
+    {Kind::kVault, RecordType::kAllow, 0, &Priv::answer_allow},
+    {Kind::kVault, RecordType::kVaultEnd, 0, &Priv::answer_vault_end},
+    {Kind::kMonitor, RecordType::kSpawn, PrivConnection::kRunning, &Priv::answer_spawn},
+    {Kind::kMonitor, RecordType::kEndBackend, PrivConnection::kRunning, &Priv::answer_end_backend},
+};
+
+bool Priv::dispatch(Process* process, const RecordBuffer& record) {
+  for (const Row& row : kRows) {
+    if (row.from != process->kind || row.type != record.type()) continue;
+    if (row.phases != 0) {
+      const PrivConnection* connection = find_connection(process->connection);
+      if (connection == nullptr) return process->killed; /* it ended meanwhile */
+      if ((connection->phase & row.phases) == 0) return false;
+    }
+    return (this->*row.answer)(process, record);
+  }
+  return false;
+}
+
+/* ---- vault */
+
+bool Priv::answer_allow(Process* process, const RecordBuffer& record) {
+  const Allow* allow = record.as<Allow>(RecordType::kAllow);
+  if (allow == nullptr) return false;
+  for (uint8_t flag : allow->backends)
+    if (flag > 1) return false;
+  PrivConnection* connection = find_connection(allow->connection);
+  if (connection == nullptr) return true;            /* it ended meanwhile */
+  if (connection->vault != process->id) return true; /* it has been given to another meanwhile */
+  if (connection->phase == PrivConnection::kStarting) {
+    std::copy(std::begin(allow->backends), std::end(allow->backends), connection->allowed.begin());
+    connection->verdict = allow->verdict;
+    connection->phase = PrivConnection::kRunning;
+    connection->running_ms = EventLoop::now_ms();
+    if (!connection->local) starting_--;
+    loop_->cancel(&connection->timer);
+    if (connection->config != config_) move_all(); /* arranges for it to be moved in time */
+  } else {
+    /* A new vault may take away, never give: a backend must be the same and allowed by both. */
+    const auto &old = connection->config->backends, &now = process->config->backends;
+    for (size_t i = 0; i < old.size(); i++) {
+      bool still = false;
+      for (size_t j = 0; j < now.size(); j++)
+        still |=
+            allow->backends[j] == 1 && old[i].name == now[j].name && same_backend(old[i], now[j]);
+      if (!still) connection->allowed[i] = 0;
+    }
+  }
+  ConnectionName allowed = make_record<ConnectionName>(RecordType::kAllowed);
+  allowed.connection = connection->name;
+  if (send_record(process->control.get(), allowed) != RecordStatus::kOk)
+    end(connection->name, "the vault takes no records");
+  return true;
+}
+
+bool Priv::answer_vault_end(Process* process, const RecordBuffer& record) {
+  const ConnectionName* gone = record.as<ConnectionName>(RecordType::kVaultEnd);
+  if (gone == nullptr) return false;
+  PrivConnection* connection = find_connection(gone->connection);
+  if (connection != nullptr && connection->vault == process->id)
+    end(connection->name, "the vault refused it");
+  return true;
+}
+
+/* ---- monitor */
+
+bool Priv::answer_spawn(Process* process, const RecordBuffer& record) {
+  const Spawn* request = record.as<Spawn>(RecordType::kSpawn);
+  if (request == nullptr) return false;
+  PrivConnection* connection = find_connection(process->connection);
+  for (uint64_t id : connection->backends) {
+    const Process* other = find_process(id);
+    if (other->backend == request->backend && other->instance == request->instance) return false;
+  }
+  Pair fds;
+  uint32_t detail = 0;
+  Spawned answer = make_record<Spawned>(RecordType::kSpawned);
+  answer.backend = request->backend;
+  answer.instance = request->instance;
+  answer.error = spawn_for(connection, *request, &fds, &detail);
+  answer.detail = detail;
+  int both[] = {fds.first.get(), fds.second.get()};
+  size_t count = answer.error != kSpawnOk ? 0 : fds.second ? 2 : 1;
+  return send_record(process->control.get(), answer, {both, count}) != RecordStatus::kAgain;
+}
+
+/* A SpawnError; with kSpawnOk the channel socket and, where it has one, the lock file. */
+uint32_t Priv::spawn_for(PrivConnection* connection, const Spawn& request, Pair* fds,
+                         uint32_t* detail) {
+  const SharedConfig& config = connection->config;
+  if (request.backend >= config->backends.size() || connection->allowed[request.backend] != 1) {
+    log_error("connection %llu asks for a backend that it may not have",
+              printable(connection->name));
+    return kSpawnDenied;
+  }
+  const BackendConfig& backend = config->backends[request.backend];
+  if (stopping_ || connection->backends.size() >= kBackendsPerConnection) return kSpawnBusy;
+  if (backend.token_lock) {
+    Result<UniqueFd> lock = open_lock(backend);
+    if (!lock) {
+      log_error("%s", lock.error().text.c_str());
+      *detail = static_cast<uint32_t>(lock.error().code);
+      return kSpawnFailed;
+    }
+    fds->second = std::move(*lock);
+  }
+  Process* process = nullptr;
+  std::deque<uint64_t>& pool = pools_.backends[backend.name];
+  while (config == config_ && process == nullptr && !pool.empty()) {
+    process = find_process(pool.front());
+    pool.pop_front();
+    if (process != nullptr && process->killed) process = nullptr;
+  }
+  if (process == nullptr) {
+    if (instances(backend.name) >= backend.max_instances) return kSpawnBusy;
+    Result<Process*> started = start_backend(config, request.backend, false);
+    if (!started) {
+      log_error("%s", started.error().text.c_str());
+      *detail = static_cast<uint32_t>(started.error().code);
+      return kSpawnFailed;
+    }
+    process = *started;
+  } else {
+    pools_.failures = 0;
+    refill_later();
+  }
+  process->connection = connection->name;
+  process->instance = request.instance;
+  connection->backends.push_back(process->id);
+  fds->first = std::move(process->channel);
+  return kSpawnOk;
+}
+
+/* Opened anew for each monitor: a descriptor that two share would share the lock as well. */
+Result<UniqueFd> Priv::open_lock(const BackendConfig& backend) {
+  std::string path = config_->run_directory + "/lock/" + backend.name;
+  UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd) return Error{errno, path + ": " + std::strerror(errno)};
+  return fd;
+}
+
+bool Priv::answer_end_backend(Process* process, const RecordBuffer& record) {
+  const Spawn* request = record.as<Spawn>(RecordType::kEndBackend);
+  if (request == nullptr) return false;
+  PrivConnection* connection = find_connection(process->connection);
+  for (uint64_t id : connection->backends) {
+    Process* backend = find_process(id);
+    if (backend->backend == request->backend && backend->instance == request->instance)
+      kill(backend);
+  }
+  return true; /* none: it has ended by itself meanwhile */
+}
+
+}  // namespace mp11

@@ -1,0 +1,215 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+#include "priv_listener.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
+#include "file_check.h"
+#include "os_process.h"
+
+namespace mp11 {
+namespace {
+
+constexpr int kBacklog = 128;
+/* A peer that is gone without a word is noticed after about three minutes. */
+constexpr int kKeepIdleS = 90, kKeepIntervalS = 15, kKeepProbes = 6;
+
+Error failed(const std::string& what, int code = errno) {
+  return Error{code, what + ": " + std::strerror(code)};
+}
+
+void set_option(int fd, int level, int name, int value) {
+  ::setsockopt(fd, level, name, &value, sizeof value); /* an improvement, not a need */
+}
+
+struct Address {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+  sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
+};
+
+Address tcp_address(const ListenerConfig& config) {
+  Address address;
+  auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&address.storage);
+  if (::inet_pton(AF_INET, config.address.c_str(), &v4->sin_addr) == 1) {
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(config.port);
+    address.size = sizeof *v4;
+  } else if (::inet_pton(AF_INET6, config.address.c_str(), &v6->sin6_addr) == 1) {
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons(config.port);
+    address.size = sizeof *v6;
+  }
+  return address;
+}
+
+sockaddr_un local_address(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  std::memcpy(address.sun_path, path.data(), path.size()); /* the configuration bounds it */
+  return address;
+}
+
+Result<UniqueFd> bind_tcp(const ListenerConfig& config) {
+  Address address = tcp_address(config);
+  UniqueFd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return failed("socket");
+  set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+  if (address.storage.ss_family == AF_INET6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
+  if (::bind(fd.get(), address.get(), address.size) != 0)
+    return failed("cannot bind " + config.address + " port " + std::to_string(config.port));
+  return fd;
+}
+
+/* Removes the socket file of a daemon that died; refuses when somebody still listens there. */
+Status remove_stale(const std::string& path) {
+  struct stat st;
+  if (::lstat(path.c_str(), &st) != 0) return errno == ENOENT ? ok() : failed(path);
+  if (!S_ISSOCK(st.st_mode))
+    return Error{EEXIST, path + " exists and is not a socket; remove it or choose another path"};
+  UniqueFd probe(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  sockaddr_un address = local_address(path);
+  if (!probe) return failed("socket");
+  if (::connect(probe.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0 ||
+      errno != ECONNREFUSED)
+    return Error{EADDRINUSE, path + " is in use by another program"};
+  if (::unlink(path.c_str()) != 0) return failed(path);
+  return ok();
+}
+
+Status set_owner_and_mode(const ListenerConfig& config) {
+  const char* path = config.path.c_str();
+  if (config.gid && ::chown(path, static_cast<uid_t>(-1), *config.gid) != 0)
+    return failed("cannot give " + config.path + " to group " + config.group);
+  if (::chmod(path, config.mode) != 0) return failed(config.path);
+  return ok();
+}
+
+Result<UniqueFd> bind_local(const ListenerConfig& config) {
+  std::string directory = config.path.substr(0, config.path.rfind('/') + 1);
+  if (Status status = check_trusted_path(directory); !status) return status.error();
+  if (Status status = remove_stale(config.path); !status) return status.error();
+  UniqueFd fd(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd) return failed("socket");
+  sockaddr_un address = local_address(config.path);
+  mode_t before = ::umask(0777); /* nobody connects before owner and mode are set */
+  int rc = ::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
+  int code = errno;
+  ::umask(before);
+  if (rc != 0) return failed("cannot bind " + config.path, code);
+  if (Status status = set_owner_and_mode(config); !status) {
+    ::unlink(config.path.c_str());
+    return status.error();
+  }
+  return fd;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Listener>> Listener::bind(const ListenerConfig& config) {
+  Result<UniqueFd> fd = config.local ? bind_local(config) : bind_tcp(config);
+  if (!fd) return Error{fd.error().code, "listener '" + config.name + "': " + fd.error().text};
+  std::unique_ptr<Listener> listener(new Listener(config, std::move(*fd)));
+  if (::listen(listener->fd(), kBacklog) != 0) return failed("listener '" + config.name + "'");
+  return listener;
+}
+
+Listener::~Listener() {
+  if (config_.local) ::unlink(config_.path.c_str());
+}
+
+bool Listener::same_place(const ListenerConfig& other) const {
+  return config_.local == other.local && config_.path == other.path &&
+         config_.address == other.address && config_.port == other.port;
+}
+
+Status Listener::adopt(const ListenerConfig& config) {
+  config_ = config;
+  return config.local ? set_owner_and_mode(config) : ok();
+}
+
+Result<Caller> Listener::accept() {
+  UniqueFd socket(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!socket) return Error{errno, std::strerror(errno)};
+  return config_.local ? local_caller(std::move(socket)) : tcp_caller(std::move(socket));
+}
+
+Result<Caller> Listener::tcp_caller(UniqueFd socket) {
+  Address address;
+  address.size = sizeof address.storage;
+  if (::getpeername(socket.get(), address.get(), &address.size) != 0)
+    return Error{ECONNABORTED, "gone before it was accepted"};
+  Caller caller;
+  char text[INET6_ADDRSTRLEN] = "?";
+  uint16_t port = 0;
+  if (address.storage.ss_family == AF_INET) {
+    auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
+    ::inet_ntop(AF_INET, &v4->sin_addr, text, sizeof text);
+    port = ntohs(v4->sin_port);
+    caller.source = text;
+  } else {
+    auto* v6 = reinterpret_cast<sockaddr_in6*>(&address.storage);
+    ::inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof text);
+    port = ntohs(v6->sin6_port);
+    /* One customer has a /64 at least, and may use every address of it. */
+    caller.source.assign(reinterpret_cast<const char*>(v6->sin6_addr.s6_addr), 8);
+  }
+  caller.peer = std::string(text) + " port " + std::to_string(port);
+  set_option(socket.get(), IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(socket.get(), SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_option(socket.get(), IPPROTO_TCP, TCP_KEEPIDLE, kKeepIdleS);
+  set_option(socket.get(), IPPROTO_TCP, TCP_KEEPINTVL, kKeepIntervalS);
+  set_option(socket.get(), IPPROTO_TCP, TCP_KEEPCNT, kKeepProbes);
+  caller.socket = std::move(socket);
+  return caller;
+}
+
+Result<Caller> Listener::local_caller(UniqueFd socket) {
+  Result<PeerCredentials> peer = peer_credentials(socket.get());
+  if (!peer) return Error{ECONNABORTED, peer.error().text};
+  Caller caller;
+  std::string uid = "uid:" + std::to_string(peer->uid);
+  caller.peer = uid + " pid " + std::to_string(peer->pid) + " on " + config_.name;
+  caller.verdict.head = {RecordType::kVerdict, sizeof(Verdict)};
+  caller.verdict.kind = kVerdictLocal;
+  const std::string& name = config_.peer_uid ? uid : config_.principal;
+  MP11_ASSERT(name.size() < sizeof caller.verdict.principal);
+  std::memcpy(caller.verdict.principal, name.data(), name.size());
+  /* Behind a fixed principal any uid may be made up, so the listener is the source. */
+  caller.source = config_.peer_uid ? uid : "listener:" + config_.name;
+  caller.socket = std::move(socket);
+  return caller;
+}
+
+}  // namespace mp11

@@ -1,0 +1,74 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/*
+ * A place where clients connect: a TCP address, or a socket file. [priv] binds, accepts and looks
+ * at who calls; it never reads an octet of a client.
+ *
+ * Trust: a stale socket file of ours is removed, anything else in its place is not. The file's
+ * directory must be one that nobody else can write to.
+ */
+#pragma once
+#include <memory>
+#include <string>
+
+#include "config.h"
+#include "records.h"
+#include "result.h"
+#include "unique_fd.h"
+
+namespace mp11 {
+
+/* A client that has just been accepted. */
+struct Caller {
+  UniqueFd socket;    /* non-blocking, close-on-exec */
+  std::string source; /* whom it counts as, for limits: address, IPv6 /64, uid, or listener */
+  std::string peer;   /* for the log */
+  Verdict verdict{};  /* local listeners only: who it is */
+};
+
+class Listener {
+ public:
+  static Result<std::unique_ptr<Listener>> bind(const ListenerConfig& config);
+  ~Listener();
+  Listener(const Listener&) = delete;
+
+  int fd() const { return fd_.get(); }
+  const ListenerConfig& config() const { return config_; }
+  /* True when both are the same place, so that the socket can stay. */
+  bool same_place(const ListenerConfig& other) const;
+  /* Takes over mode, group and principal of a listener at the same place. */
+  Status adopt(const ListenerConfig& config);
+
+  /* Code EAGAIN: nobody is there. Other errors concern this caller, or the limit of descriptors. */
+  Result<Caller> accept();
+
+ private:
+  Listener(const ListenerConfig& config, UniqueFd fd) : config_(config), fd_(std::move(fd)) {}
+  Result<Caller> tcp_caller(UniqueFd socket);
+  Result<Caller> local_caller(UniqueFd socket);
+  ListenerConfig config_;
+  UniqueFd fd_;
+};
+
+}  // namespace mp11

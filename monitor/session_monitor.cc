@@ -1,0 +1,594 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+#include "session_monitor.h"
+
+#include <utility>
+
+#include "infos.h"
+#include "packing.h"
+#include "result.h"
+
+namespace mp11 {
+namespace {
+
+using Action = SessionMonitor::Action;
+using Step = SessionMonitor::Step;
+
+/*
+ * What stands for a virtual handle that names nothing: the library is asked all the same, so that
+ * it is the library's own order of checks that the client sees. No library gives such a handle.
+ */
+constexpr uint64_t kNoSuchHandle = 0xfffffffe;
+
+/* Virtual slots of transparent backends begin here, above every configured token. */
+constexpr uint64_t kTransparentSlots = 0x10000;
+static_assert(kTransparentSlots > limits::kTokens);
+
+/* Calls after which a library may give out old handles anew. */
+bool ends_handles(const FunctionRow& row) {
+  return row.number == kC_DestroyObject || row.number == kC_CloseSession ||
+         row.number == kC_CloseAllSessions || row.number == kC_Logout;
+}
+
+}  // namespace
+
+void SessionMonitor::Call::reset() {
+  Message kept_request = std::move(request), kept_reply = std::move(reply);
+  Message kept_internal = std::move(internal_message);
+  *this = Call{};
+  request = std::move(kept_request);
+  reply = std::move(kept_reply);
+  internal_message = std::move(kept_internal);
+  request.clear();
+  reply.clear();
+  internal_message.clear();
+}
+
+SessionMonitor::SessionMonitor(Portfolio portfolio, MonitorHost* host) : host_(host) {
+  backends_.reserve(portfolio.backends.size());
+  for (const PortfolioBackend& plan : portfolio.backends) backends_.push_back(Backend{plan});
+  tokens_.reserve(portfolio.tokens.size());
+  for (const PortfolioToken& plan : portfolio.tokens)
+    for (Backend& backend : backends_)
+      if (backend.plan.backend == plan.backend) tokens_.push_back(Token{plan, &backend});
+}
+
+SessionMonitor::~SessionMonitor() = default;
+
+uint32_t SessionMonitor::deadline_ms(uint32_t number, Deadline deadline) const {
+  for (const Backend& backend : backends_) {
+    if (backend.plan.backend != number) continue;
+    switch (deadline) {
+      case Deadline::kNone:
+        return 0;
+      case Deadline::kShort:
+        return backend.plan.deadline_short_ms;
+      case Deadline::kStart:
+        return backend.plan.deadline_start_ms;
+      case Deadline::kLong:
+        return backend.plan.deadline_long_ms;
+    }
+  }
+  return 0;
+}
+
+/* ---- steps ---- */
+
+Step SessionMonitor::done(Call* call) {
+  let_go(call);
+  call->phase = Call::Phase::kDone;
+  call->reply.rec.id = call->client_id;
+  return Step{};
+}
+
+Step SessionMonitor::answer(Call* call, CK_RV rv) {
+  call->reply.clear();
+  call->reply.rec.function = call->request.rec.function;
+  call->reply.rec.flags = kFlagReply;
+  call->reply.rec.rv = rv;
+  return done(call);
+}
+
+/* Who waits holds no lock: another may need it to do what is waited for. */
+Step SessionMonitor::wait(Call* call, Backend* backend) {
+  release_lock(call);
+  return Step{Action::kWait, backend->plan.backend};
+}
+
+/* No reply comes: the backend has died under the call. */
+Step SessionMonitor::died(Call* call) {
+  bool internal = call->phase == Call::Phase::kInternal;
+  call->phase = Call::Phase::kReady;
+  call->internal = Call::Internal::kNone;
+  if (call->row->number == kC_Finalize) return next_finalize(call);
+  if (call->row->number == kC_GetSlotList && internal && !passes_slots_on()) {
+    let_go(call);
+    call->next_index++;
+    return next_slot_list(call);
+  }
+  return answer(call, call->row->number == kC_Initialize ? CKR_GENERAL_ERROR : CKR_DEVICE_REMOVED);
+}
+
+Step SessionMonitor::send(Call* call, Backend* backend) {
+  if (auto step = need_lock(call, backend, call->row->lock)) return *step;
+  translate_handles(call, *backend);
+  if (ends_handles(*call->row)) {
+    call->ending = true;
+    backend->enders++;
+  }
+  call->phase = Call::Phase::kInFlight;
+  call->backend = backend;
+  call->epoch = backend->epoch;
+  return {Action::kSend, backend->plan.backend, &call->request, LockMode::kNoLock,
+          call->row->deadline};
+}
+
+Step SessionMonitor::send_internal(Call* call, Backend* backend, Call::Internal what,
+                                   const FunctionRow& row, const Words& words) {
+  if (auto step = need_lock(call, backend, row.lock)) return *step;
+  CK_RV rv = pack_call(row, words, &call->internal_message);
+  MP11_ASSERT(rv == CKR_OK);
+  call->phase = Call::Phase::kInternal;
+  call->internal = what;
+  call->backend = backend;
+  call->epoch = backend->epoch;
+  return {Action::kSend, backend->plan.backend, &call->internal_message, LockMode::kNoLock,
+          row.deadline};
+}
+
+std::optional<Step> SessionMonitor::need_running(Call* call, Backend* backend) {
+  if (backend->state == Backend::State::kRunning) return {};
+  if (call->asked != backend) {
+    call->asked = backend;
+    call->seen_failures = backend->failures;
+  } else if (call->seen_failures != backend->failures) {
+    if (backend->last_error == kSpawnBusy) return answer_busy(call);
+    return answer(call, call->row->number == kC_Initialize ? CKR_GENERAL_ERROR : CKR_DEVICE_ERROR);
+  }
+  if (backend->state == Backend::State::kStarting) return wait(call, backend);
+  backend->state = Backend::State::kStarting;
+  return Step{Action::kSpawn, backend->plan.backend};
+}
+
+std::optional<Step> SessionMonitor::need_initialized(Call* call, Backend* backend) {
+  if (auto step = need_running(call, backend)) return step;
+  if (backend->initialized) return {};
+  if (backend->initializing != nullptr && backend->initializing != call) return wait(call, backend);
+  backend->initializing = call;
+  return send_internal(call, backend, Call::Internal::kInitialize, kFunctionTable[kC_Initialize],
+                       Words{});
+}
+
+std::optional<Step> SessionMonitor::need_lock(Call* call, Backend* backend, LockMode mode) {
+  if (mode == LockMode::kNoLock || (backend->plan.flags & kBackendTokenLock) == 0) return {};
+  if (call->lock_failed) return answer(call, CKR_DEVICE_ERROR);
+  if (backend->lock_holder == call) return {};
+  if (backend->lock_holder != nullptr) return wait(call, backend);
+  backend->lock_holder = call;
+  call->locking = backend;
+  return Step{Action::kLock, backend->plan.backend, nullptr, mode, Deadline::kStart};
+}
+
+void SessionMonitor::release_lock(Call* call) {
+  for (Backend& backend : backends_) {
+    if (backend.lock_holder != call) continue;
+    backend.lock_holder = nullptr;
+    host_->unlock(backend.plan.backend);
+    host_->changed();
+  }
+}
+
+/* An answered call keeps nothing that others wait for. */
+void SessionMonitor::let_go(Call* call) {
+  release_lock(call);
+  for (Backend& backend : backends_) {
+    if (backend.initializing != call) continue;
+    backend.initializing = nullptr;
+    host_->changed();
+  }
+  for (Token& token : tokens_) {
+    if (token.locating != call) continue;
+    token.locating = nullptr;
+    host_->changed();
+  }
+}
+
+/* The real slot of a token; looks for it by label when it is not known. */
+std::optional<Step> SessionMonitor::need_slot(Call* call, Token* token, uint64_t* real) {
+  if (auto step = need_initialized(call, token->backend)) return step;
+  if (token->located) {
+    *real = token->real_slot;
+    return {};
+  }
+  if (token->locating != nullptr && token->locating != call) return wait(call, token->backend);
+  if (token->locating == nullptr) {
+    token->locating = call;
+    call->token = token;
+    call->listed = false;
+  }
+  if (call->listed && call->next_index >= call->slots.size())
+    return answer(call, CKR_TOKEN_NOT_PRESENT);
+  arena_.clear();
+  Words words;
+  if (!call->listed) {
+    auto* count = arena_.make<CK_ULONG>();
+    *count = kMaxRealSlots;
+    words.w[0] = CK_TRUE;
+    words.w[1] = reinterpret_cast<Word>(arena_.allocate_out(kMaxRealSlots * sizeof(CK_SLOT_ID)));
+    words.w[2] = reinterpret_cast<Word>(count);
+    return send_internal(call, token->backend, Call::Internal::kListForToken,
+                         kFunctionTable[kC_GetSlotList], words);
+  }
+  words.w[0] = static_cast<Word>(call->slots[call->next_index]);
+  words.w[1] = reinterpret_cast<Word>(arena_.make<CK_TOKEN_INFO>());
+  return send_internal(call, token->backend, Call::Internal::kTokenInfo,
+                       kFunctionTable[kC_GetTokenInfo], words);
+}
+
+/* ---- what is next ---- */
+
+Step SessionMonitor::next(Call* call) {
+  switch (call->phase) {
+    case Call::Phase::kDone:
+      return Step{};
+    case Call::Phase::kInFlight:
+    case Call::Phase::kInternal:
+      MP11_ASSERT(call->epoch != call->backend->epoch);
+      return died(call);
+    case Call::Phase::kNew:
+      call->row = function_row(call->request.rec.function);
+      call->client_id = call->request.rec.id;
+      call->flags = call->request.rec.flags;
+      if (call->row == nullptr || !carried(*call->row))
+        return answer(call, CKR_FUNCTION_NOT_SUPPORTED);
+      if (!well_formed(*call)) return answer(call, CKR_ARGUMENTS_BAD);
+      call->phase = Call::Phase::kReady;
+      break;
+    case Call::Phase::kReady:
+      break;
+  }
+  if (initialized_ && call->row->number == kC_Initialize)
+    return answer(call, CKR_CRYPTOKI_ALREADY_INITIALIZED);
+  if (!initialized_ && call->row->number != kC_Initialize)
+    return answer(call, CKR_CRYPTOKI_NOT_INITIALIZED);
+  switch (call->row->number) {
+    case kC_Initialize:
+      return next_initialize(call);
+    case kC_Finalize:
+      return next_finalize(call);
+    case kC_GetInfo:
+      return next_info(call);
+    case kC_GetSlotList:
+      return next_slot_list(call);
+    case kC_WaitForSlotEvent:
+      return next_slot_event(call);
+    default:
+      return call->row->has(ArgKind::kSlot) ? next_by_slot(call) : next_by_session(call);
+  }
+}
+
+/*
+ * With one backend the library's own answer counts, as it would directly. With several a library
+ * that fails must not take the others down: each is initialised when it is first needed.
+ */
+Step SessionMonitor::next_initialize(Call* call) {
+  Backend* sole = sole_backend();
+  bool busy = sole != nullptr && call->asked == sole && call->seen_failures != sole->failures &&
+              sole->last_error == kSpawnBusy;
+  if (sole == nullptr || busy) {
+    initialized_ = true;
+    return answer(call, CKR_OK);
+  }
+  if (auto step = need_running(call, sole)) return *step;
+  if (sole->initializing != nullptr && sole->initializing != call) return wait(call, sole);
+  sole->initializing = call;
+  return send(call, sole);
+}
+
+/* Each running library is finalised in turn, and its process ended. */
+Step SessionMonitor::next_finalize(Call* call) {
+  PackReader in(call->request.bytes.span());
+  bool reserved = in.flag();
+  while (call->next_index < backends_.size()) {
+    Backend* backend = &backends_[call->next_index];
+    if (backend->state == Backend::State::kRunning && backend->initialized)
+      return send(call, backend);
+    call->next_index++;
+  }
+  /* Where there was a library, it has judged. */
+  if (reserved && call->backend == nullptr) return answer(call, CKR_ARGUMENTS_BAD);
+  finalized();
+  return answer(call, CKR_OK);
+}
+
+Step SessionMonitor::next_info(Call* call) {
+  if (Backend* sole = sole_backend()) {
+    if (auto step = need_initialized(call, sole)) return *step;
+    return send(call, sole);
+  }
+  PackReader in(call->request.bytes.span());
+  if (!in.flag()) return answer(call, CKR_ARGUMENTS_BAD);
+  CK_INFO info{};
+  info.cryptokiVersion = {2, 40};
+  pad_text(info.manufacturerID, sizeof info.manufacturerID, "multip11");
+  pad_text(info.libraryDescription, sizeof info.libraryDescription, "hosted PKCS #11");
+  info.libraryVersion = {0, 1};
+  Step step = answer(call, CKR_OK);
+  write_info(info, &call->reply);
+  return step;
+}
+
+/* A portfolio that is one transparent backend passes the call on; others are gathered. */
+Step SessionMonitor::next_slot_list(Call* call) {
+  Backend* sole = sole_backend();
+  if (passes_slots_on()) {
+    if (auto step = need_initialized(call, sole)) return *step;
+    call->token = &tokens_[0];
+    return send(call, sole);
+  }
+  while (call->next_index < tokens_.size()) {
+    Token* token = &tokens_[call->next_index];
+    if (!token->transparent()) {
+      call->slots.push_back(token->plan.slot);
+      call->next_index++;
+      continue;
+    }
+    /* A backend that fails is left out and does not spoil the list. */
+    if (call->lock_failed ||
+        (call->asked == token->backend && call->seen_failures != token->backend->failures)) {
+      let_go(call);
+      call->lock_failed = false;
+      call->next_index++;
+      continue;
+    }
+    if (auto step = need_initialized(call, token->backend)) return *step;
+    arena_.clear();
+    auto* count = arena_.make<CK_ULONG>();
+    *count = kMaxRealSlots;
+    Words words;
+    words.w[0] = call->request.rec.numbers[0] != 0;
+    words.w[1] = reinterpret_cast<Word>(arena_.allocate_out(kMaxRealSlots * sizeof(CK_SLOT_ID)));
+    words.w[2] = reinterpret_cast<Word>(count);
+    return send_internal(call, token->backend, Call::Internal::kListForClient,
+                         kFunctionTable[kC_GetSlotList], words);
+  }
+  PackReader in(call->request.bytes.span());
+  bool has_length = in.flag(), has_buffer = in.flag();
+  uint64_t room = in.u64();
+  if (!in.end() || !has_length) return answer(call, CKR_ARGUMENTS_BAD);
+  bool small = has_buffer && room < call->slots.size();
+  Step step = answer(call, small ? CKR_BUFFER_TOO_SMALL : CKR_OK);
+  PackWriter out(&call->reply.bytes);
+  out.u8(1);
+  out.u64(call->slots.size());
+  out.u8(has_buffer && !small);
+  if (has_buffer && !small) call->reply.list = call->slots;
+  return step;
+}
+
+/* Blocking is not built yet; a configured token never comes or goes. */
+Step SessionMonitor::next_slot_event(Call* call) {
+  if ((call->request.rec.numbers[0] & CKF_DONT_BLOCK) == 0)
+    return answer(call, CKR_FUNCTION_NOT_SUPPORTED);
+  Backend* sole = sole_backend();
+  if (sole == nullptr || tokens_.empty() || !tokens_[0].transparent())
+    return answer(call, CKR_NO_EVENT);
+  if (auto step = need_initialized(call, sole)) return *step;
+  call->token = &tokens_[0];
+  Step step = send(call, sole);
+  step.deadline = Deadline::kShort; /* does not block, so it has one */
+  return step;
+}
+
+Step SessionMonitor::next_by_slot(Call* call) {
+  call->slot = call->request.rec.primary;
+  Token* token = nullptr;
+  std::optional<uint64_t> known;
+  if (!find_slot(call->slot, &token, &known)) {
+    Backend* sole = sole_backend();
+    /* Not for a call that no policy of a token could refuse. */
+    if (sole == nullptr || sole->state != Backend::State::kRunning || !sole->initialized ||
+        call->row->route == Route::kAdminSlot)
+      return answer(call, CKR_SLOT_ID_INVALID);
+    call->token = nullptr;
+    if (auto step = need_lock(call, sole, call->row->lock)) return *step;
+    call->request.rec.primary = kNoSuchHandle;
+    return send(call, sole);
+  }
+  uint64_t real = 0;
+  if (known) {
+    if (auto step = need_initialized(call, token->backend)) return *step;
+    real = *known;
+  } else if (auto step = need_slot(call, token, &real)) {
+    return *step;
+  }
+  call->token = token;
+  if (auto rv = refused(call, *token)) return answer(call, *rv);
+  if (call->row->number == kC_OpenSession && sessions_.size() >= limits::kSessions)
+    return answer(call, CKR_SESSION_COUNT);
+  if (auto step = need_lock(call, token->backend, call->row->lock)) return *step;
+  call->request.rec.primary = real;
+  return send(call, token->backend);
+}
+
+Step SessionMonitor::next_by_session(Call* call) {
+  call->session = call->request.rec.primary;
+  auto it = sessions_.find(call->session);
+  if (it == sessions_.end()) {
+    Backend* sole = sole_backend();
+    if (sole == nullptr || sole->state != Backend::State::kRunning || !sole->initialized)
+      return answer(call, CKR_SESSION_HANDLE_INVALID);
+    call->token = nullptr;
+    call->session = 0;
+    if (auto step = need_lock(call, sole, call->row->lock)) return *step;
+    call->request.rec.primary = kNoSuchHandle;
+    return send(call, sole);
+  }
+  const Session& session = it->second;
+  call->token = session.token;
+  call->slot = session.slot;
+  if (auto rv = refused(call, *session.token)) return answer(call, *rv);
+  if (auto step = need_lock(call, session.token->backend, call->row->lock)) return *step;
+  call->request.rec.primary = session.real;
+  return send(call, session.token->backend);
+}
+
+/*
+ * A handle is good in the slot that it was given in and nowhere else: libraries have been seen to
+ * take one of their tokens' handles in a session of another, where other rules may hold.
+ */
+void SessionMonitor::translate_handles(Call* call, const Backend& backend) {
+  CallRec& rec = call->request.rec;
+  call->object = rec.handle_count != 0 ? rec.handles[0] : 0;
+  for (uint32_t i = 0; i < rec.handle_count; i++) {
+    if (rec.handles[i] == CK_INVALID_HANDLE) continue;
+    const HandleMap::Entry* entry = objects_.find(rec.handles[i]);
+    bool ours =
+        entry != nullptr && entry->scope == backend.plan.backend && entry->slot == call->slot;
+    rec.handles[i] = ours ? entry->real : kNoSuchHandle;
+  }
+}
+
+/* ---- events from the host ---- */
+
+void SessionMonitor::locked(Call* call, bool ok) {
+  Backend* backend = std::exchange(call->locking, nullptr);
+  if (backend == nullptr) return;
+  if (backend->lock_holder != call) {
+    /* The backend died while the host was at it: nobody has asked for this lock any more. */
+    if (ok && backend->lock_holder == nullptr) host_->unlock(backend->plan.backend);
+    return;
+  }
+  if (ok) return;
+  call->lock_failed = true;
+  backend->lock_holder = nullptr;
+  host_->changed();
+}
+
+void SessionMonitor::spawned(uint32_t number, uint32_t error) {
+  for (Backend& backend : backends_) {
+    if (backend.plan.backend != number) continue;
+    if (backend.state != Backend::State::kStarting) {
+      /* Finalised meanwhile. */
+      if (error == kSpawnOk && backend.state == Backend::State::kAbsent) host_->end_backend(number);
+      continue;
+    }
+    backend.state = error == kSpawnOk ? Backend::State::kRunning : Backend::State::kAbsent;
+    backend.last_error = error;
+    if (error != kSpawnOk) backend.failures++;
+  }
+  host_->changed();
+}
+
+void SessionMonitor::backend_gone(uint32_t number) {
+  for (Backend& backend : backends_)
+    if (backend.plan.backend == number) drop_backend(&backend);
+  host_->changed();
+}
+
+/* Everything that lived in the backend is gone; the next use starts a new instance. */
+void SessionMonitor::drop_backend(Backend* backend) {
+  if (backend->state == Backend::State::kStarting) {
+    backend->failures++;
+    backend->last_error = kSpawnFailed;
+  }
+  backend->state = Backend::State::kAbsent;
+  backend->initialized = false;
+  backend->initializing = nullptr;
+  backend->enders = 0;
+  backend->epoch++;
+  if (backend->lock_holder != nullptr) {
+    backend->lock_holder = nullptr;
+    host_->unlock(backend->plan.backend);
+  }
+  std::erase_if(sessions_, [backend](const auto& s) { return s.second.token->backend == backend; });
+  objects_.remove_if(
+      [backend](const HandleMap::Entry& e) { return e.scope == backend->plan.backend; });
+  for (Token& token : tokens_) {
+    if (token.backend != backend) continue;
+    token.located = false;
+    token.locating = nullptr;
+  }
+}
+
+void SessionMonitor::finalized() {
+  for (Backend& backend : backends_) {
+    if (backend.state != Backend::State::kAbsent) host_->end_backend(backend.plan.backend);
+    drop_backend(&backend);
+  }
+  initialized_ = false;
+  host_->changed();
+}
+
+/* The virtual slot of a real one; none for a library that comes up with ever new ones. */
+std::optional<uint64_t> SessionMonitor::transparent_slot(Token* token, uint64_t real) {
+  auto [place, fresh] = transparent_index_.try_emplace({token, real}, transparent_slots_.size());
+  if (fresh && token->shown_slots >= kMaxRealSlots) {
+    transparent_index_.erase(place);
+    return {};
+  }
+  if (fresh) {
+    token->shown_slots++;
+    transparent_slots_.emplace_back(token, real);
+  }
+  return kTransparentSlots + place->second;
+}
+
+/* A virtual slot: its token and, for transparent backends, its real slot. */
+bool SessionMonitor::find_slot(uint64_t slot, Token** token, std::optional<uint64_t>* real) {
+  if (slot >= kTransparentSlots && slot - kTransparentSlots < transparent_slots_.size()) {
+    const auto& [owner, real_slot] =
+        transparent_slots_[static_cast<size_t>(slot - kTransparentSlots)];
+    *token = owner;
+    *real = real_slot;
+    return true;
+  }
+  for (Token& t : tokens_) {
+    if (t.transparent() || t.plan.slot != slot) continue;
+    *token = &t;
+    return true;
+  }
+  return false;
+}
+
+void SessionMonitor::drop_session(uint64_t handle) {
+  auto it = sessions_.find(handle);
+  if (it == sessions_.end()) return;
+  uint64_t slot = it->second.slot;
+  sessions_.erase(it);
+  for (const auto& [other, session] : sessions_) {
+    if (session.slot != slot) continue;
+    objects_.remove_if([handle](const HandleMap::Entry& e) { return e.session == handle; });
+    return;
+  }
+  drop_slot(slot);
+}
+
+/* The last session of a token has ended: so has everything that its sessions were given. */
+void SessionMonitor::drop_slot(uint64_t slot) {
+  std::erase_if(sessions_, [slot](const auto& s) { return s.second.slot == slot; });
+  objects_.remove_if([slot](const HandleMap::Entry& e) { return e.slot == slot; });
+}
+
+}  // namespace mp11

@@ -1,0 +1,254 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/*
+ * SessionMonitor: one client's PKCS #11 application as multip11 sees it. Holds the portfolio, the
+ * NAT maps of slots, sessions and objects, and decides for each call what is to be done next. It
+ * makes no system call and no thread: its host does what it says.
+ *
+ * Hosts: multip11-monitor (an event loop, one process per connection) and multip11.so in library
+ * mode (in the application's threads, under one lock of the host's). Both run a call like this:
+ *
+ *   SessionMonitor::Call call;  call.request = what the client sent;
+ *   for (;;) {
+ *     Step step = monitor.next(&call);
+ *     kSend   set step.message->rec.id, put it into the channel of step.backend, wait for the reply
+ *             within the deadline of class step.deadline; swap it into call.reply; replied(&call)
+ *     kSpawn  have the backend's process started; then spawned(backend, error)
+ *     kLock   take the lock file of step.backend in mode step.lock; then locked(&call, had it)
+ *     kWait   another call is doing what this one needs: ask again after MonitorHost::changed()
+ *     kAnswer call.reply is the answer to the client
+ *   }
+ *
+ * When a backend dies, or is ended because a deadline passed, the host calls backend_gone(): calls
+ * in flight there are answered by next().
+ *
+ * Trust: the client's record is well-formed (Channel) and nothing more; every handle in it is
+ * looked up, and where a policy asks what a call would make, its template is read and not its
+ * flags. A backend's reply is as hostile: function, session and the number of handles are those of
+ * the saved call. The portfolio is believed.
+ */
+#pragma once
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "call_rec.h"
+#include "handle_map.h"
+#include "marshal.h"
+#include "p11_functions.h"
+#include "records.h"
+
+namespace mp11 {
+
+/* What SessionMonitor asks of its host outside of a call's own steps. None may call back into it.
+ */
+class MonitorHost {
+ public:
+  virtual ~MonitorHost() = default;
+  /* Gives back the lock of that backend. */
+  virtual void unlock(uint32_t backend) = 0;
+  /* Ends that backend's process, also one that is being started; backend_gone() need not follow. */
+  virtual void end_backend(uint32_t backend) = 0;
+  /* Something happened that calls which got kWait were waiting for. */
+  virtual void changed() = 0;
+};
+
+struct Portfolio {
+  std::vector<PortfolioBackend> backends; /* in any order; `backend` is the number used below */
+  std::vector<PortfolioToken> tokens;     /* in the order of their slots */
+};
+
+class SessionMonitor {
+ public:
+  class Call;
+
+ private:
+  /* Slots of one library that are looked at: more tokens than that is no library we know. */
+  static constexpr CK_ULONG kMaxRealSlots = 4096;
+  /* Session handles count up and stay below what stands for no handle. */
+  static constexpr uint64_t kNoSuchSession = 0xfffffffe;
+
+  /* One backend of the portfolio. */
+  struct Backend {
+    enum class State { kAbsent, kStarting, kRunning };
+    PortfolioBackend plan;
+    State state = State::kAbsent;
+    bool initialized = false;
+    const Call* initializing = nullptr; /* whose C_Initialize is in flight; compared only */
+    const Call* lock_holder = nullptr;  /* the same, of the lock file */
+    uint32_t enders = 0;                /* calls in flight that end sessions or objects */
+    uint64_t epoch = 1;                 /* counts its deaths */
+    uint64_t failures = 0;              /* counts starts that failed */
+    uint32_t last_error = 0;            /* SpawnError of the last start */
+  };
+  /* One virtual token. */
+  struct Token {
+    PortfolioToken plan;
+    Backend* backend;
+    bool located = false;
+    uint64_t real_slot = 0;
+    const Call* locating = nullptr; /* who is looking for it; compared only */
+    CK_ULONG shown_slots = 0;       /* of a transparent token: virtual slots it has */
+    bool transparent() const { return (plan.flags & kTokenTransparent) != 0; }
+  };
+
+ public:
+  enum class Action { kAnswer, kSend, kSpawn, kLock, kWait };
+
+  struct Step {
+    Action action = Action::kAnswer;
+    uint32_t backend = 0;
+    Message* message = nullptr; /* kSend: of the call; stays until replied() */
+    LockMode lock = LockMode::kNoLock;
+    Deadline deadline = Deadline::kShort;
+  };
+
+  /* One call of the client from arrival to answer. The host owns it and may reuse it after reset.
+   */
+  class Call {
+   public:
+    Message request; /* from the client; next() translates it in place */
+    Message reply;   /* of the backend; then the answer */
+    void reset();
+
+   private:
+    friend class SessionMonitor;
+    enum class Phase { kNew, kReady, kInFlight, kInternal, kDone };
+    /* Calls of the monitor's own, made because a client's call needs what they find out. */
+    enum class Internal { kNone, kInitialize, kListForToken, kTokenInfo, kListForClient };
+    Phase phase = Phase::kNew;
+    const FunctionRow* row = nullptr;
+    uint64_t client_id = 0;
+    uint32_t flags = 0;         /* of the request */
+    uint64_t session = 0;       /* virtual handle in the request */
+    uint64_t object = 0;        /* virtual handle of its first object */
+    Backend* backend = nullptr; /* of the call in flight */
+    uint64_t epoch = 0;         /* of that backend when it was sent */
+    uint64_t seen_failures = 0; /* of the backend it needs, when it first asked */
+    Backend* asked = nullptr;   /* whose failures those are */
+    Token* token = nullptr;     /* of the call; nullptr: no token of the portfolio */
+    uint64_t slot = 0;          /* virtual slot of the call */
+    Backend* locking = nullptr; /* whose lock it has asked the host for */
+    bool lock_failed = false;
+    bool ending = false; /* counted in Backend::enders */
+    bool listed = false; /* slots are the candidates for its token */
+    Internal internal = Internal::kNone;
+    Message internal_message;
+    std::vector<uint64_t> slots; /* gathered by C_GetSlotList, or candidates for a token */
+    size_t next_index = 0;       /* of tokens gathered or candidates tried, or backends finalised */
+  };
+
+  SessionMonitor(Portfolio portfolio, MonitorHost* host);
+  ~SessionMonitor();
+
+  Step next(Call* call);
+  void replied(Call* call);
+  void locked(Call* call, bool ok);
+  /* error is a SpawnError. */
+  void spawned(uint32_t backend, uint32_t error);
+  void backend_gone(uint32_t backend);
+
+  /* Milliseconds of a deadline class of a backend; 0: none. */
+  uint32_t deadline_ms(uint32_t backend, Deadline deadline) const;
+  bool initialized() const { return initialized_; }
+  size_t session_count() const { return sessions_.size(); }
+
+ private:
+  struct Session {
+    Token* token;
+    uint64_t real;
+    uint64_t slot; /* virtual */
+  };
+
+  /* Steps that end here, and what a call still lacks: a step when it lacks something. */
+  Step answer(Call* call, CK_RV rv);
+  Step answer_busy(Call* call);
+  Step done(Call* call);
+  Step died(Call* call);
+  Step wait(Call* call, Backend* backend);
+  Step send(Call* call, Backend* backend);
+  Step send_internal(Call* call, Backend* backend, Call::Internal what, const FunctionRow& row,
+                     const Words& words);
+  std::optional<Step> need_running(Call* call, Backend* backend);
+  std::optional<Step> need_initialized(Call* call, Backend* backend);
+  std::optional<Step> need_lock(Call* call, Backend* backend, LockMode mode);
+  std::optional<Step> need_slot(Call* call, Token* token, uint64_t* real);
+  void release_lock(Call* call);
+  void let_go(Call* call);
+
+  /* One for each route of calls. */
+  Step next_initialize(Call* call);
+  Step next_finalize(Call* call);
+  Step next_info(Call* call);
+  Step next_slot_list(Call* call);
+  Step next_slot_event(Call* call);
+  Step next_by_slot(Call* call);
+  Step next_by_session(Call* call);
+  bool well_formed(const Call& call) const;
+  std::optional<CK_RV> refused(Call* call, const Token& token);
+  std::optional<CK_RV> refused_read_only(Call* call);
+  void translate_handles(Call* call, const Backend& backend);
+
+  /* What a reply changes. */
+  void replied_internal(Call* call);
+  bool absorb(Call* call);
+  bool absorb_objects(Call* call);
+  bool absorb_session(Call* call);
+  bool absorb_slots(Call* call);
+  bool absorb_made(Call* call, uint32_t n);
+  void absorb_state(Call* call);
+  bool rewrite(Call* call);
+  bool rewrite_token_info(Call* call);
+  void hide_changeable(Call* call);
+  void not_believed(Call* call);
+
+  void drop_session(uint64_t session);
+  void drop_slot(uint64_t slot);
+  void drop_backend(Backend* backend);
+  void finalized();
+
+  Backend* sole_backend() { return backends_.size() == 1 ? &backends_.front() : nullptr; }
+  /* The portfolio is one transparent backend: C_GetSlotList is the library's own. */
+  bool passes_slots_on() {
+    return backends_.size() == 1 && tokens_.size() == 1 && tokens_[0].transparent();
+  }
+  std::optional<uint64_t> transparent_slot(Token* token, uint64_t real);
+  bool find_slot(uint64_t slot, Token** token, std::optional<uint64_t>* real);
+
+  MonitorHost* host_;
+  std::vector<Backend> backends_; /* never resized after construction: calls point into it */
+  std::vector<Token> tokens_;     /* the same */
+  std::unordered_map<uint64_t, Session> sessions_; /* by virtual handle */
+  HandleMap objects_;
+  CallArena arena_;
+  uint64_t last_session_ = 0;
+  std::vector<std::pair<Token*, uint64_t>> transparent_slots_;      /* and the real slot */
+  std::map<std::pair<Token*, uint64_t>, size_t> transparent_index_; /* of the former */
+  bool initialized_ = false;
+};
+
+}  // namespace mp11

@@ -1,0 +1,290 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/*
+ * SessionMonitor, the half that takes a backend's replies: translates what they hold and notes what
+ * they change.
+ *
+ * Trust: the backend is hostile. A reply is matched to the saved call; the number of handles it may
+ * hold is that of the function's row. What does not fit ends the backend.
+ */
+#include <algorithm>
+#include <cstring>
+
+#include "infos.h"
+#include "packing.h"
+#include "session_monitor.h"
+
+namespace mp11 {
+namespace {
+
+bool same_label(const CK_UTF8CHAR (&label)[32], const char* wanted) {
+  CK_UTF8CHAR padded[32];
+  pad_text(padded, sizeof padded, wanted);
+  return std::memcmp(label, padded, sizeof padded) == 0;
+}
+
+unsigned handles_out(const FunctionRow& row) {
+  unsigned count = 0;
+  for (unsigned i = 0; i < row.arg_count; i++)
+    count += row.args[i].kind == ArgKind::kHandleOut || row.args[i].kind == ArgKind::kSessionOut;
+  return count;
+}
+
+/* Slots of a reply to C_GetSlotList that had a buffer for `most`. */
+bool read_slots(const Message& reply, size_t most, std::vector<uint64_t>* slots) {
+  PackReader in(reply.bytes.span());
+  bool has_length = in.flag();
+  uint64_t count = in.u64();
+  if (!has_length || !in.flag() || !in.end() || count != reply.list.size() || count > most)
+    return false;
+  *slots = reply.list;
+  return true;
+}
+
+}  // namespace
+
+void SessionMonitor::replied(Call* call) {
+  if (call->epoch != call->backend->epoch) return; /* of a backend that is gone; next() says so */
+  if (call->ending) call->backend->enders--;
+  call->ending = false;
+  CallRec& rec = call->reply.rec;
+  bool internal = call->phase == Call::Phase::kInternal;
+  const Message& asked = internal ? call->internal_message : call->request;
+  uint32_t function = internal ? asked.rec.function : call->row->number;
+  const FunctionRow& row = kFunctionTable[function];
+  unsigned handles = carries_results(rec.rv) ? handles_out(row) : 0;
+  bool lists = row.has(ArgKind::kHandleList) || row.has(ArgKind::kSlotList);
+  bool fits = rec.function == function && (rec.flags & ~uint32_t{kFlagMore}) == kFlagReply &&
+              rec.handle_count == handles && (lists || call->reply.list.empty());
+  if (fits && internal) {
+    replied_internal(call);
+    return;
+  }
+  if (!fits || !absorb(call)) not_believed(call);
+}
+
+/* It lies about its own calls: nothing it says later can be believed either. */
+void SessionMonitor::not_believed(Call* call) {
+  host_->end_backend(call->backend->plan.backend);
+  drop_backend(call->backend);
+  host_->changed();
+  answer(call, CKR_DEVICE_REMOVED);
+}
+
+/* ---- replies to the monitor's own calls ---- */
+
+void SessionMonitor::replied_internal(Call* call) {
+  CK_RV rv = static_cast<CK_RV>(call->reply.rec.rv);
+  Backend* backend = call->backend;
+  Call::Internal what = call->internal;
+  call->internal = Call::Internal::kNone;
+  call->phase = Call::Phase::kReady;
+  release_lock(call);
+  switch (what) {
+    case Call::Internal::kInitialize:
+      backend->initializing = nullptr;
+      backend->initialized = rv == CKR_OK || rv == CKR_CRYPTOKI_ALREADY_INITIALIZED;
+      if (!backend->initialized) {
+        backend->failures++;
+        backend->last_error = kSpawnFailed;
+        host_->end_backend(backend->plan.backend);
+        drop_backend(backend);
+      }
+      host_->changed();
+      break;
+    case Call::Internal::kListForToken:
+      call->slots.clear();
+      call->next_index = 0;
+      call->listed = true;
+      if (rv == CKR_OK && !read_slots(call->reply, kMaxRealSlots, &call->slots))
+        call->slots.clear();
+      break;
+    case Call::Internal::kTokenInfo: {
+      CK_TOKEN_INFO info;
+      Token* token = call->token;
+      const char* wanted = token->plan.backend_label;
+      bool found = rv == CKR_OK && read_token_info(call->reply, &info) &&
+                   (wanted[0] != '\0' ? same_label(info.label, wanted)
+                                      : (info.flags & CKF_TOKEN_INITIALIZED) != 0);
+      if (found) {
+        token->located = true;
+        token->real_slot = call->slots[call->next_index];
+        token->locating = nullptr;
+        host_->changed();
+      } else {
+        call->next_index++;
+      }
+      break;
+    }
+    case Call::Internal::kListForClient: {
+      std::vector<uint64_t> slots;
+      Token* token = &tokens_[call->next_index];
+      if (rv == CKR_OK) (void)read_slots(call->reply, kMaxRealSlots, &slots);
+      for (uint64_t real : slots) {
+        std::optional<uint64_t> slot = transparent_slot(token, real);
+        if (slot && call->slots.size() < limits::kHandleList) call->slots.push_back(*slot);
+      }
+      call->next_index++;
+      break;
+    }
+    case Call::Internal::kNone:
+      break;
+  }
+}
+
+/* ---- replies to the client's calls ---- */
+
+bool SessionMonitor::absorb(Call* call) {
+  const FunctionRow& row = *call->row;
+  CallRec& rec = call->reply.rec;
+  if (row.number == kC_Initialize) {
+    call->backend->initializing = nullptr;
+    call->backend->initialized = initialized_ = rec.rv == CKR_OK;
+    if (rec.rv != CKR_OK) {
+      host_->end_backend(call->backend->plan.backend);
+      drop_backend(call->backend);
+    }
+    host_->changed();
+  } else if (row.number == kC_Finalize && rec.rv == CKR_OK) {
+    host_->end_backend(call->backend->plan.backend);
+    drop_backend(call->backend);
+    host_->changed();
+    call->phase = Call::Phase::kReady;
+    return true; /* the next library's turn, then the answer */
+  }
+  if (rec.rv == CKR_OK ? !absorb_objects(call) : !call->reply.list.empty()) return false;
+  if (rec.rv == CKR_OK) absorb_state(call);
+  if (rec.rv != CKR_OK) std::fill_n(rec.handles, rec.handle_count, 0); /* what they hold is real */
+  if (carries_results(static_cast<CK_RV>(rec.rv)) && !rewrite(call)) return false;
+  done(call);
+  return true;
+}
+
+/* Handles of sessions and objects made, or listed. False when the backend gives what none asked. */
+bool SessionMonitor::absorb_objects(Call* call) {
+  const FunctionRow& row = *call->row;
+  Message& reply = call->reply;
+  if (row.number == kC_WaitForSlotEvent && call->token != nullptr) {
+    std::optional<uint64_t> slot = transparent_slot(call->token, reply.rec.primary);
+    reply.rec.primary = slot.value_or(0);
+    return slot.has_value();
+  }
+  if (reply.rec.handle_count == 0 && reply.list.empty()) return true;
+  if (call->token == nullptr) return false;
+  if (row.number == kC_OpenSession) return absorb_session(call);
+  if (row.has(ArgKind::kSlotList)) return absorb_slots(call);
+  if (sessions_.find(call->session) == sessions_.end()) {
+    answer(call, CKR_SESSION_CLOSED); /* by another thread, meanwhile */
+    return true;
+  }
+  for (uint32_t i = 0; i < reply.rec.handle_count; i++)
+    if (!absorb_made(call, i)) answer(call, CKR_HOST_MEMORY);
+  for (uint64_t& handle : reply.list) {
+    handle =
+        objects_.add({.real = handle, .scope = call->backend->plan.backend, .slot = call->slot});
+    if (handle != 0) continue;
+    answer(call, CKR_HOST_MEMORY);
+    break;
+  }
+  return true;
+}
+
+bool SessionMonitor::absorb_session(Call* call) {
+  uint64_t& handle = call->reply.rec.handles[0];
+  if (handle == 0) return true; /* phSession was NULL */
+  /* One that had this handle has been closed: its reply is still under way. */
+  for (const auto& [other, session] : sessions_) {
+    if (session.real != handle || session.token->backend != call->backend) continue;
+    drop_session(other);
+    break;
+  }
+  sessions_[++last_session_] = Session{call->token, handle, call->slot};
+  handle = last_session_;
+  return last_session_ < kNoSuchSession;
+}
+
+bool SessionMonitor::absorb_slots(Call* call) {
+  for (uint64_t& slot : call->reply.list) {
+    std::optional<uint64_t> shown = transparent_slot(call->token, slot);
+    if (!shown) return false;
+    slot = *shown;
+  }
+  return true;
+}
+
+/* The n-th object that the call made. False when the map is full. */
+bool SessionMonitor::absorb_made(Call* call, uint32_t n) {
+  uint64_t& handle = call->reply.rec.handles[n];
+  if (handle == 0) return true;
+  HandleMap::Entry entry;
+  entry.real = handle;
+  entry.scope = call->backend->plan.backend;
+  entry.slot = call->slot;
+  entry.token_object = (call->flags & (uint32_t{kFlagTokenObject0} << n)) != 0;
+  entry.private_object = (call->flags & (uint32_t{kFlagPrivateObject0} << n)) != 0;
+  if (const HandleMap::Entry* original = objects_.find(call->object);
+      call->row->number == kC_CopyObject && original != nullptr) {
+    if ((call->flags & kFlagTokenUnknown0) != 0) entry.token_object = original->token_object;
+    if ((call->flags & kFlagPrivateUnknown0) != 0) entry.private_object = original->private_object;
+  }
+  if (!entry.token_object) entry.session = call->session;
+  /*
+   * One that had this handle has ended, with its session, by a logout, or by a call whose reply is
+   * still under way. Only a token object that is made twice may be the old one (NSS does so).
+   */
+  uint64_t known = objects_.known(entry);
+  const HandleMap::Entry* old = objects_.find(known);
+  bool same =
+      old != nullptr && old->token_object && entry.token_object && call->backend->enders == 0;
+  if (!same) objects_.remove(known);
+  handle = objects_.add(entry);
+  return handle != 0;
+}
+
+/* What a successful call ends. */
+void SessionMonitor::absorb_state(Call* call) {
+  switch (call->row->number) {
+    case kC_CloseSession:
+      drop_session(call->session);
+      break;
+    case kC_CloseAllSessions:
+      drop_slot(call->slot);
+      break;
+    case kC_Logout:
+      objects_.remove_if(
+          [call](const HandleMap::Entry& e) { return e.private_object && e.slot == call->slot; });
+      break;
+    case kC_DestroyObject:
+      objects_.remove(call->object);
+      break;
+    case kC_InitToken:
+      for (Token& token : tokens_)
+        if (token.backend == call->backend) token.located = false;
+      break;
+    default:
+      break;
+  }
+}
+
+}  // namespace mp11

@@ -1,0 +1,67 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+#include "start_blocks.h"
+
+namespace mp11 {
+namespace {
+
+void add(std::string* block, const std::string& key, const std::string& value) {
+  *block += key + "=" + value + "\n";
+}
+
+void add_list(std::string* block, const char* key, const std::vector<std::string>& values) {
+  for (size_t i = 0; i < values.size(); i++)
+    add(block, std::string(key) + "." + std::to_string(i), values[i]);
+}
+
+const char* sandbox_text(SandboxMode mode) {
+  return mode == SandboxMode::kFull ? "full" : "seccomp-only";
+}
+
+}  // namespace
+
+std::string backend_start_block(const BackendConfig& backend, SandboxMode sandbox, bool prestart) {
+  std::string block;
+  add(&block, "module", backend.module);
+  add(&block, "name", backend.name);
+  add_list(&block, "env", backend.environment);
+  add_list(&block, "read", backend.read);
+  add_list(&block, "write", backend.write);
+  add(&block, "memory", std::to_string(backend.memory_mib));
+  add(&block, "files", std::to_string(backend.files));
+  add(&block, "workers", std::to_string(limits::kWorkers));
+  add(&block, "sandbox", sandbox_text(sandbox));
+  add(&block, "prestart", prestart ? "yes" : "no");
+  return block;
+}
+
+std::string auth_start_block(const Config& config) {
+  std::string block;
+  add(&block, "principal", config.principal);
+  add(&block, "handshake-ms", std::to_string(config.handshake_timeout_s * 1000));
+  if (config.sandbox == SandboxMode::kSeccompOnly) add(&block, "sandbox", "seccomp-only");
+  return block;
+}
+
+}  // namespace mp11

@@ -1,0 +1,257 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+#include "vault.h"
+
+#include <sys/epoll.h>
+#include <time.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "log.h"
+
+namespace mp11 {
+namespace {
+
+/* Records served for one wake-up, so that one busy peer does not keep the others waiting. */
+constexpr int kBatch = 32;
+
+template <class T>
+std::vector<uint8_t> octets_of(const T& record) {
+  const uint8_t* data = reinterpret_cast<const uint8_t*>(&record);
+  return {data, data + sizeof record};
+}
+
+}  // namespace
+
+const Vault::Row Vault::kRows[] = {
+    {RecordType::kVaultConnection, 0, &Vault::answer_connection},
+    {RecordType::kAllowed, kAllowedAwaited, &Vault::answer_allowed},
+    {RecordType::kVaultEnd, kVerdictAwaited | kAllowedAwaited | kTold, &Vault::answer_end},
+};
+
+Vault::Vault(EventLoop* loop, Policy policy, UniqueFd control)
+    : loop_(loop), policy_(std::move(policy)) {
+  control_ = Watch(loop_, std::move(control), EPOLLIN, [this](uint32_t) { on_control(); });
+}
+
+Vault::Connection* Vault::find(uint64_t name) {
+  auto found = connections_.find(name);
+  return found == connections_.end() ? nullptr : &found->second;
+}
+
+template <class T>
+void Vault::tell_priv(const T& record) {
+  if (send_record(control_.get(), record) != RecordStatus::kOk)
+    log_error("[priv] does not take a record; the connection will not start");
+}
+
+void Vault::refuse(uint64_t name, const char* why) {
+  log_error("connection %llu: %s; ended", static_cast<unsigned long long>(name), why);
+  connections_.erase(name);
+  ConnectionName end = make_record<ConnectionName>(RecordType::kVaultEnd);
+  end.connection = name;
+  tell_priv(end);
+}
+
+/* ---- [priv] */
+
+void Vault::on_control() {
+  RecordBuffer record;
+  for (int i = 0; i < kBatch; i++) {
+    RecordStatus status = record.receive(control_.get(), true);
+    if (status == RecordStatus::kAgain) return;
+    if (status != RecordStatus::kOk) {
+      control_.reset();
+      return stop_when_sent();
+    }
+    const Row* row = std::find_if(std::begin(kRows), std::end(kRows),
+                                  [&](const Row& r) { return r.type == record.type(); });
+    if (row == std::end(kRows) || !(this->*row->answer)(record))
+      log_error("record of type %#x from [priv] is not understood",
+                static_cast<unsigned>(record.type()));
+  }
+}
+
+bool Vault::answer_connection(RecordBuffer& record) {
+  const VaultConnection* start = record.as<VaultConnection>(RecordType::kVaultConnection);
+  if (start == nullptr || start->has_verdict > 1 || start->connection == 0 ||
+      record.fds().size() != (start->has_verdict == 1 ? 1u : 2u))
+    return false;
+  uint64_t name = start->connection;
+  auto [place, fresh] = connections_.try_emplace(name);
+  if (!fresh) return false;
+  Connection* connection = &place->second;
+  connection->name = name;
+  connection->monitor = Watch(loop_, std::move(record.fds()[0]), EPOLLIN,
+                              [this, name](uint32_t events) { on_monitor(name, events); });
+  if (start->has_verdict == 1) {
+    if (!take_verdict(connection, start->verdict, false)) refuse(name, "unusable verdict");
+    return true;
+  }
+  connection->auth =
+      Watch(loop_, std::move(record.fds()[1]), EPOLLIN, [this, name](uint32_t) { on_auth(name); });
+  return true;
+}
+
+bool Vault::answer_allowed(RecordBuffer& record) {
+  const ConnectionName* allowed = record.as<ConnectionName>(RecordType::kAllowed);
+  if (allowed == nullptr) return false;
+  Connection* connection = find(allowed->connection);
+  if (connection == nullptr) return true; /* ended meanwhile */
+  if (connection->phase != kAllowedAwaited) return false;
+  connection->phase = kTold;
+  queue_portfolio(connection);
+  flush(connection);
+  return true;
+}
+
+bool Vault::answer_end(RecordBuffer& record) {
+  const ConnectionName* end = record.as<ConnectionName>(RecordType::kVaultEnd);
+  if (end == nullptr) return false;
+  connections_.erase(end->connection);
+  return true;
+}
+
+void Vault::stop_when_sent() {
+  if (control_) return;
+  for (const auto& [name, connection] : connections_)
+    if (!connection.unsent.empty()) return;
+  loop_->stop();
+}
+
+/* ---- auth */
+
+void Vault::on_auth(uint64_t name) {
+  Connection* connection = find(name);
+  RecordBuffer record;
+  RecordStatus status = record.receive(connection->auth.get(), false);
+  if (status == RecordStatus::kAgain) return;
+  if (status == RecordStatus::kClosed) {
+    /* auth has nothing more to say: refused, or done. [priv] times handshakes. */
+    connection->auth.reset();
+    return;
+  }
+  if (status != RecordStatus::kOk) return refuse(name, "broken record from auth");
+  const Verdict* verdict = record.as<Verdict>(RecordType::kVerdict);
+  if (verdict == nullptr) return refuse(name, "auth sent something that is no verdict");
+  if (connection->phase != kVerdictAwaited) return refuse(name, "a second verdict");
+  if (!take_verdict(connection, *verdict, true)) refuse(name, "unusable verdict from auth");
+}
+
+bool Vault::take_verdict(Connection* connection, const Verdict& verdict, bool from_auth) {
+  if (verdict.head.type != RecordType::kVerdict || verdict.head.size != sizeof verdict ||
+      verdict.reserved != 0 || !text_ends(verdict.principal) || verdict.principal[0] == '\0')
+    return false;
+  if (verdict.kind == kVerdictKerberos) {
+    if (!parse_principal(verdict.principal)) return false;
+    uint64_t now_s = static_cast<uint64_t>(::time(nullptr));
+    if (from_auth && verdict.expires_s <= now_s) return false;
+  } else if (verdict.kind != kVerdictLocal || from_auth) {
+    return false; /* auth may not speak for local users */
+  }
+  connection->verdict = verdict;
+  connection->tokens = policy_.visible(verdict);
+  connection->phase = kAllowedAwaited;
+  Allow allow = make_record<Allow>(RecordType::kAllow);
+  allow.connection = connection->name;
+  for (uint32_t token : connection->tokens) allow.backends[policy_.tokens()[token].backend] = 1;
+  allow.verdict = verdict;
+  tell_priv(allow);
+  return true;
+}
+
+/* ---- monitor */
+
+void Vault::queue_portfolio(Connection* connection) {
+  std::vector<bool> told(policy_.backends().size());
+  for (uint32_t index : connection->tokens) {
+    uint32_t number = policy_.tokens()[index].backend;
+    if (told[number]) continue;
+    told[number] = true;
+    const PolicyBackend& from = policy_.backends()[number];
+    PortfolioBackend backend = make_record<PortfolioBackend>(RecordType::kPortfolioBackend);
+    backend.backend = number;
+    backend.flags = from.flags;
+    backend.deadline_short_ms = from.deadline_short_ms;
+    backend.deadline_start_ms = from.deadline_start_ms;
+    backend.deadline_long_ms = from.deadline_long_ms;
+    std::memcpy(backend.name, from.name, sizeof backend.name);
+    connection->unsent.push_back(octets_of(backend));
+  }
+  for (uint32_t index : connection->tokens) {
+    const PolicyToken& from = policy_.tokens()[index];
+    PortfolioToken token = make_record<PortfolioToken>(RecordType::kPortfolioToken);
+    token.slot = from.slot;
+    token.backend = from.backend;
+    token.flags = from.flags;
+    std::memcpy(token.label, from.label, sizeof token.label);
+    std::memcpy(token.serial, from.serial, sizeof token.serial);
+    std::memcpy(token.backend_label, from.backend_label, sizeof token.backend_label);
+    connection->unsent.push_back(octets_of(token));
+  }
+  PortfolioEnd end = make_record<PortfolioEnd>(RecordType::kPortfolioEnd);
+  end.expires_s = connection->verdict.expires_s;
+  std::memcpy(end.principal, connection->verdict.principal, sizeof end.principal);
+  connection->unsent.push_back(octets_of(end));
+}
+
+/* Sends what the socket takes; the rest goes when it has room again. */
+void Vault::flush(Connection* connection) {
+  while (!connection->unsent.empty()) {
+    const std::vector<uint8_t>& record = connection->unsent.front();
+    RecordStatus status = send_record(connection->monitor.get(), record.data(), record.size());
+    if (status == RecordStatus::kAgain) {
+      loop_->change(connection->monitor.get(), EPOLLIN | EPOLLOUT);
+      return;
+    }
+    if (status != RecordStatus::kOk) {
+      connection->monitor.reset(); /* it has gone; [priv] knows */
+      connection->unsent.clear();
+      return stop_when_sent();
+    }
+    connection->unsent.pop_front();
+  }
+  stop_when_sent();
+  loop_->change(connection->monitor.get(), EPOLLIN);
+}
+
+void Vault::on_monitor(uint64_t name, uint32_t events) {
+  Connection* connection = find(name);
+  if ((events & EPOLLIN) != 0) {
+    RecordBuffer record;
+    RecordStatus status = record.receive(connection->monitor.get(), false);
+    if (status == RecordStatus::kOk || status == RecordStatus::kBroken)
+      return refuse(name, "the monitor sent something");
+    if (status == RecordStatus::kClosed) events |= EPOLLHUP;
+  }
+  if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
+    connection->monitor.reset();
+    connection->unsent.clear();
+    return stop_when_sent();
+  }
+  if ((events & EPOLLOUT) != 0) flush(connection);
+}
+
+}  // namespace mp11

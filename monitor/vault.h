@@ -1,0 +1,106 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/*
+ * multip11-vault: turns a verdict (who the client is) into a portfolio (which tokens it may see),
+ * and tells [priv] which backends that connection may have.
+ *
+ * For each connection: [priv] introduces it (kVaultConnection), a verdict comes once - from
+ * multip11-auth on the connection's own socket, or from [priv] beside the introduction - the vault
+ * asks [priv] to note the backends (kAllow), and only when [priv] has (kAllowed) does the monitor
+ * learn its portfolio.
+ *
+ * Trust: [priv] is believed as far as the form of its records. auth's word is taken once for each
+ * connection; a second verdict, or a record of any other form, ends the connection. Monitors say
+ * nothing here: what one sends ends its connection. Every record has a fixed size; nothing of
+ * variable length is ever received. No fatal(): one broken peer must not take the policy of all
+ * away.
+ */
+#pragma once
+#include <deque>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "event_loop.h"
+#include "policy.h"
+#include "record_io.h"
+
+namespace mp11 {
+
+class Vault {
+ public:
+  /*
+   * `loop` outlives the vault. `control` is the socket to [priv]; when it hangs up, portfolios that
+   * are under way are still delivered, and then the loop stops.
+   */
+  Vault(EventLoop* loop, Policy policy, UniqueFd control);
+  Vault(const Vault&) = delete;
+
+  size_t connections() const { return connections_.size(); }
+
+ private:
+  enum Phase : uint32_t { kVerdictAwaited = 1, kAllowedAwaited = 2, kTold = 4 };
+  struct Connection {
+    uint64_t name = 0;
+    Phase phase = kVerdictAwaited;
+    Watch auth, monitor;
+    Verdict verdict{};
+    std::vector<uint32_t> tokens;            /* indices, once the verdict is there */
+    std::deque<std::vector<uint8_t>> unsent; /* for the monitor */
+  };
+  /* One row for each request from [priv]: its type, in which phases of the connection, who answers.
+   */
+  struct Row {
+    RecordType type;
+    uint32_t phases; /* 0: the connection must not exist yet */
+    bool (Vault::*answer)(RecordBuffer& record);
+  };
+  static const Row kRows[];
+
+  void on_control();
+  void on_auth(uint64_t name);
+  void on_monitor(uint64_t name, uint32_t events);
+  bool answer_connection(RecordBuffer& record);
+  bool answer_allowed(RecordBuffer& record);
+  bool answer_end(RecordBuffer& record);
+  Connection* find(uint64_t name);
+
+  /* False when the verdict is not one to act on. */
+  bool take_verdict(Connection* connection, const Verdict& verdict, bool from_auth);
+  void queue_portfolio(Connection* connection);
+  void flush(Connection* connection);
+  /* Asks [priv] to end the connection, and forgets it. */
+  void refuse(uint64_t name, const char* why);
+  /* [priv] has hung up: stops the loop when nothing is left to be sent. */
+  void stop_when_sent();
+  template <class T>
+  void tell_priv(const T& record);
+
+  EventLoop* loop_;
+  Policy policy_;
+  Watch control_;
+  std::map<uint64_t, Connection> connections_;
+};
+
+}  // namespace mp11

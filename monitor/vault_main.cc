@@ -1,0 +1,67 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/*
+ * multip11-vault: see vault.h for what it does.
+ *
+ * Descriptors: 0 and 1 /dev/null; 2 pipe to multip11-log; 3 control socket to [priv]; 4 the policy,
+ * a sealed memfd.
+ *
+ * Trust: the sandbox stands before the first octet is read. The policy is [priv]'s and checked all
+ * the same; a vault that cannot read it does not start.
+ */
+#include "os_memfd.h"
+#include "process_start.h"
+#include "vault.h"
+
+namespace mp11 {
+namespace {
+
+/* Larger than the largest policy: 1280 tokens and 65536 rules. */
+constexpr size_t kPolicyOctets = 64u << 20;
+
+int vault_main(int argc, char** argv) {
+  ProcessStart start = process_start("multip11-vault", argc, argv);
+  SelfLimits limits;
+  limits.files = kKeepLimit;   /* two sockets for each connection */
+  limits.file_size = 1u << 20; /* the seccomp filter is compiled through a memfd, which counts */
+  Result<EventLoop> loop = EventLoop::create();
+  if (!loop) fatal("%s", loop.error().text.c_str());
+  limit_program(Program::kVault, start, limits, {});
+  UniqueFd memfd(4);
+  Result<SecureBuffer> octets = read_sealed_memfd(memfd.get(), kPolicyOctets);
+  if (!octets) fatal("policy: %s", octets.error().text.c_str());
+  Result<Policy> policy = Policy::read(octets->span());
+  if (!policy) fatal("policy: %s", policy.error().text.c_str());
+  log_verbose("policy of %zu tokens on %zu backends", policy->tokens().size(),
+              policy->backends().size());
+  memfd.reset();
+  Vault vault(&*loop, std::move(*policy), UniqueFd(3));
+  loop->run();
+  return 0;
+}
+
+}  // namespace
+}  // namespace mp11
+
+int main(int argc, char** argv) { return mp11::vault_main(argc, argv); }

@@ -1,0 +1,405 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+#include "net_connection.h"
+
+#include <poll.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "log.h"
+
+namespace mp11 {
+namespace {
+
+/* Octets waiting to be written beyond this, and no more answers are wrapped. */
+constexpr size_t kOutHigh = 256u << 10;
+/* The monitor makes the segment when it has the portfolio; longer than this, and it never will. */
+constexpr int kSegmentMs = 60000;
+
+constexpr uint64_t kSecondNs = 1000000000;
+
+}  // namespace
+
+NetConnection::NetConnection(const NetStart& start, UniqueFd client, UniqueFd monitor_socket,
+                             UniqueFd auth)
+    : client_(std::move(client)),
+      monitor_socket_(std::move(monitor_socket)),
+      auth_(std::move(auth)),
+      number_(start.connection),
+      idle_s_(start.idle_timeout_s),
+      peer_(start.peer) {}
+
+NetConnection::~NetConnection() = default;
+
+void NetConnection::run() {
+  if (authenticate()) {
+    auto channel = Channel::join(std::move(monitor_socket_), kSegmentMs);
+    if (channel) {
+      monitor_ = std::move(*channel);
+      serve();
+    } else {
+      client_.end("no monitor");
+    }
+  }
+  log_info("connection %llu from %s: %s", number_, peer_.c_str(),
+           client_.ended() ? client_.reason() : "not authenticated");
+}
+
+bool NetConnection::wrap_token(std::span<const uint8_t> message, std::vector<uint8_t>* out) {
+  return wrap_->wrap(message, out);
+}
+
+const char* NetConnection::unwrap_token(std::span<const uint8_t> token, SecureBuffer* message) {
+  switch (wrap_->unwrap(token, message)) {
+    case GssWrap::Unwrapped::kOk:
+      return nullptr;
+    case GssWrap::Unwrapped::kReplayed:
+      return "a replayed GSS token";
+    default:
+      return "a bad GSS token";
+  }
+}
+
+/* ---- authentication: tokens to and fro; auth decides ---- */
+
+bool NetConnection::authenticate() {
+  bool done = false;
+  while (!client_.ended()) {
+    client_.write();
+    if (done && client_.unwritten() == 0) return true;
+    pollfd fds[2] = {{client_.fd(), static_cast<short>(done ? 0 : POLLIN), 0},
+                     {auth_.get(), POLLIN, 0}}; /* -1 when done, and ignored */
+    if (client_.unwritten() != 0) fds[0].events |= POLLOUT;
+    if (::poll(fds, 2, -1) < 0 && errno != EINTR) fatal("poll: %s", std::strerror(errno));
+    if (fds[1].revents != 0 && !record_from_auth(&done)) return false;
+    if (!done && fds[0].revents != 0 && !token_to_auth()) return false;
+  }
+  return false;
+}
+
+/* Whatever follows the token that ends the exchange stays in the stream: it is wrapped already. */
+bool NetConnection::token_to_auth() {
+  client_.read();
+  std::span<const uint8_t> token = client_.token(limits::kGssToken);
+  if (token.empty()) return !client_.ended();
+  ConnectionToken record = make_record<ConnectionToken>(RecordType::kGssToken);
+  record.token_size = static_cast<uint32_t>(token.size());
+  RecordStatus status = send_record(auth_.get(), &record, sizeof record, token);
+  client_.used_token();
+  return status == RecordStatus::kOk;
+}
+
+bool NetConnection::record_from_auth(bool* done) {
+  RecordBuffer record;
+  RecordStatus status = record.receive(auth_.get(), false, sizeof(GssDone) + limits::kGssToken);
+  if (status == RecordStatus::kAgain) return true;
+  if (status != RecordStatus::kOk) return false;
+  std::span<const uint8_t> token;
+  if (const auto* key = record.with_tail<GssDone>(RecordType::kGssDone, &token)) {
+    auto wrap = GssWrap::create(*key, GssOrder::kStrict);
+    if (!wrap) fatal("key from auth: %s", wrap.error().text.c_str());
+    wrap_.emplace(std::move(*wrap));
+    bool written = token.empty() || client_.put_token(token);
+    record.wipe(); /* the key, and `token` with it */
+    auth_.reset();
+    *done = true;
+    return written;
+  }
+  bool failed = record.with_tail<ConnectionToken>(RecordType::kGssFailed, &token) != nullptr;
+  if (!failed && record.with_tail<ConnectionToken>(RecordType::kGssToken, &token) == nullptr)
+    fatal("unexpected record from auth");
+  if (!token.empty() && !client_.put_token(token)) fatal("a token from auth has no size");
+  if (!failed) return true;
+  client_.write(); /* as far as it goes: the connection is over */
+  return false;
+}
+
+/* ---- serving ---- */
+
+void NetConnection::serve() {
+  active_ns_ = Waiter::now_ns();
+  while (!client_.ended()) {
+    bool progress = take_messages();
+    progress |= pump_monitor();
+    progress |= pump_output();
+    if (last_words_ && returning_.empty() && client_.unwritten() == 0)
+      client_.end("closed after a broken message");
+    if (!progress && !client_.ended()) sleep();
+  }
+}
+
+/* Unwraps and takes what has arrived, as long as there is room for the calls in it. */
+bool NetConnection::take_messages() {
+  bool progress = false;
+  while (!last_words_ && free_call() != nullptr && client_.unwrap(this)) {
+    progress = true;
+    std::span<const uint8_t> rest = client_.plain();
+    if (delimiter_ == Delimiter::kUnknown) {
+      if (rest[0] != 0x00 && rest[0] != 0x30) {
+        client_.end("an encoding that is not built: DER, or frames of it, is");
+        break;
+      }
+      delimiter_ = rest[0] == 0x00 ? Delimiter::kFrames : Delimiter::kDer;
+    }
+    if (!(delimiter_ == Delimiter::kFrames ? take_frames(rest) : take_der(rest))) break;
+  }
+  return progress;
+}
+
+bool NetConnection::take_frames(std::span<const uint8_t> rest) {
+  std::span<const uint8_t> input = rest;
+  uint32_t number = 0;
+  FrameStatus status = frames_.take(&input, &number, &message_);
+  client_.used_plain(rest.size() - input.size());
+  if (status == FrameStatus::kMore) return true;
+  if (status == FrameStatus::kMessage) return take_message(number, message_.span());
+  client_.end("a frame that breaks a limit");
+  return false;
+}
+
+/* Messages that delimit themselves: gathers one, which may span tokens. */
+bool NetConnection::take_der(std::span<const uint8_t> rest) {
+  size_t used = 0, total = 0;
+  DerFrame frame = DerFrame::kMore;
+  while (used < rest.size()) {
+    if (!message_.empty()) frame = der_frame(message_.span(), limits::kMessage, &total);
+    if (frame == DerFrame::kBad || frame == DerFrame::kTooLarge) {
+      client_.end("a message of an impossible length");
+      return false;
+    }
+    /* The header octet by octet, the rest in one go. */
+    size_t want = frame == DerFrame::kKnown ? total - message_.size() : 1;
+    size_t take = std::min(want, rest.size() - used);
+    message_.append(rest.data() + used, take);
+    used += take;
+    if (frame != DerFrame::kKnown || message_.size() != total) continue;
+    SecureBuffer whole;
+    whole.swap(message_);
+    client_.used_plain(used);
+    return take_message(0, whole.span());
+  }
+  client_.used_plain(used);
+  return true;
+}
+
+/* One whole message. False when the connection goes no further. */
+bool NetConnection::take_message(uint32_t number, std::span<const uint8_t> der) {
+  Call* call = free_call();
+  active_ns_ = Waiter::now_ns();
+  call->arena.clear();
+  call->number = number;
+  Received received;
+  CodecStatus status = decode_message(der, &call->arena, &received);
+  call->envelope = Envelope{};
+  call->envelope.transport = received.envelope.transport;
+  call->envelope.request = received.envelope.request;
+  if (received.envelope.hello && !said_hello_) {
+    call->envelope.hello = own_hello();
+    said_hello_ = true;
+  }
+  if (status == CodecStatus::kOk && !received.call) status = CodecStatus::kSyntax;
+  if (status == CodecStatus::kVersion) {
+    give_failure(call, FailureReason::kVersion, "version 0.3 is spoken here", 0, CKR_GENERAL_ERROR);
+    return true;
+  }
+  if (status == CodecStatus::kMemory) {
+    give_failure(call, FailureReason::kTooLarge, "", received.opcode, CKR_HOST_MEMORY);
+    return true;
+  }
+  if (status != CodecStatus::kOk) {
+    log_info("connection %llu from %s: a message of broken syntax: %s", number_, peer_.c_str(),
+             der_error_text(received.shape));
+    give_failure(call, FailureReason::kSyntax, der_error_text(received.shape), 0,
+                 CKR_GENERAL_ERROR);
+    last_words_ = true;
+    return false;
+  }
+  call->row = function_row(received.opcode);
+  if (call->row == nullptr) {
+    give_failure(call, FailureReason::kOpcode, "", received.opcode, CKR_FUNCTION_NOT_SUPPORTED);
+    return true;
+  }
+  CK_RV rv = CKR_OK;
+  status = decode_call(received, *call->row, &call->arena, &call->words, &rv);
+  if (status == CodecStatus::kOk) {
+    rv = pack_call(*call->row, call->words, &call->request);
+    if (rv == CKR_OK) {
+      call->request.rec.id = call->id = next_id_++;
+      call->state = Call::State::kQueued;
+      to_monitor_.push_back(call);
+      return true;
+    }
+    status = CodecStatus::kAnswer;
+  }
+  if (status == CodecStatus::kAnswer) {
+    encode_answer(received.opcode, rv, call->envelope, &call->arena, &call->answer);
+    give_answer(call);
+    return true;
+  }
+  give_failure(call,
+               status == CodecStatus::kMemory ? FailureReason::kTooLarge : FailureReason::kSyntax,
+               "", received.opcode, CKR_GENERAL_ERROR);
+  last_words_ = status != CodecStatus::kMemory;
+  return !last_words_;
+}
+
+void NetConnection::give_failure(Call* call, FailureReason reason, const char* detail,
+                                 uint32_t opcode, CK_RV rv) {
+  call->envelope.failure = Failure{static_cast<uint32_t>(reason), detail};
+  encode_answer(opcode, rv, call->envelope, &call->arena, &call->answer);
+  give_answer(call);
+}
+
+void NetConnection::give_answer(Call* call) {
+  call->state = Call::State::kReturning;
+  call->rest = {call->number, call->answer.span()};
+  returning_.push_back(call);
+  active_ns_ = Waiter::now_ns();
+}
+
+/* ---- the monitor ---- */
+
+bool NetConnection::pump_monitor() {
+  bool progress = false;
+  while (!to_monitor_.empty()) {
+    Call* call = to_monitor_.front();
+    ChannelStatus status = monitor_->try_send(call->request, &sent_);
+    if (status == ChannelStatus::kAgain) break;
+    if (status != ChannelStatus::kOk) {
+      client_.end("its monitor has ended");
+      return true;
+    }
+    to_monitor_.pop_front();
+    sent_ = 0;
+    call->request.clear();
+    call->state = Call::State::kAtMonitor;
+    progress = true;
+  }
+  for (;;) {
+    ChannelStatus status = monitor_->try_receive(&reply_);
+    if (status == ChannelStatus::kAgain) return progress;
+    if (status != ChannelStatus::kOk) {
+      client_.end("its monitor has ended");
+      return true;
+    }
+    auto it = std::find_if(calls_.begin(), calls_.end(), [&](const Call& call) {
+      return call.state == Call::State::kAtMonitor && call.id == reply_.rec.id;
+    });
+    if (it == calls_.end() || reply_.rec.function != it->row->number)
+      fatal("connection %llu: a reply that fits no call", number_);
+    /* The monitor looks at handles, not at octets: a library that lies about those spoils one call.
+     */
+    if (unpack_reply(*it->row, reply_, it->words)) {
+      encode_return(*it->row, it->words, static_cast<CK_RV>(reply_.rec.rv), it->envelope,
+                    &it->arena, &it->answer);
+    } else {
+      log_error("connection %llu: a library's results of %s cannot be understood", number_,
+                it->row->name);
+      encode_answer(it->row->number, CKR_DEVICE_ERROR, it->envelope, &it->arena, &it->answer);
+    }
+    reply_.clear();
+    give_answer(&*it);
+    progress = true;
+  }
+}
+
+/* ---- the client's socket ---- */
+
+/* Fragments of different answers take turns, so that a long one does not hold up the others. */
+bool NetConnection::pump_output() {
+  bool progress = false;
+  while (!returning_.empty() && client_.unwritten() < kOutHigh) {
+    Call* call = returning_.front();
+    returning_.pop_front();
+    fragment_.clear();
+    bool more = false;
+    if (delimiter_ == Delimiter::kFrames) {
+      more = write_frame(&call->rest, &fragment_);
+    } else {
+      fragment_.append(call->rest.rest.data(), std::min(call->rest.rest.size(), limits::kFragment));
+      call->rest.rest = call->rest.rest.subspan(fragment_.size());
+      more = !call->rest.rest.empty();
+    }
+    client_.wrap(this, fragment_.span());
+    progress = true;
+    if (more) {
+      /* A message that is not in frames must not be interrupted. */
+      if (delimiter_ == Delimiter::kFrames)
+        returning_.push_back(call);
+      else
+        returning_.push_front(call);
+      continue;
+    }
+    call->answer.clear();
+    call->arena.clear();
+    call->state = Call::State::kFree;
+  }
+  return client_.write() || progress;
+}
+
+/*
+ * Nothing to do: a few looks at both sides with a yield between, then poll. The client's octets are
+ * read only while there is room for what they say.
+ */
+void NetConnection::sleep() {
+  bool wants_input = free_call() != nullptr && !last_words_;
+  uint64_t started = Waiter::now_ns();
+  bool ready = waiter_.spin(
+      [&] { return monitor_->readable() || (wants_input && client_.read()) || client_.ended(); });
+  if (ready) {
+    waiter_.waited(started);
+    return;
+  }
+  bool armed = monitor_->arm();
+  pollfd fds[2] = {{client_.fd(), static_cast<short>(wants_input ? POLLIN : 0), 0},
+                   {monitor_->fd(), POLLIN, 0}};
+  if (client_.unwritten() != 0) fds[0].events |= POLLOUT;
+  /* Room in the monitor's ring comes without a bell. */
+  int timeout = !to_monitor_.empty() ? 1 : idle_s_ != 0 ? 1000 : -1;
+  if (::poll(fds, 2, armed ? timeout : 0) < 0 && errno != EINTR)
+    fatal("poll: %s", std::strerror(errno));
+  waiter_.waited(started);
+  if (monitor_->disarm() == ChannelStatus::kClosed && !monitor_->readable())
+    client_.end("its monitor has ended");
+  if ((fds[0].revents & (POLLERR | POLLHUP)) != 0 && !wants_input)
+    client_.end("closed by the peer");
+  if (wants_input && fds[0].revents != 0) client_.read();
+  if (idle_s_ != 0 && !busy() && Waiter::now_ns() - active_ns_ > idle_s_ * kSecondNs)
+    client_.end("idle for too long");
+}
+
+bool NetConnection::busy() const {
+  return std::any_of(calls_.begin(), calls_.end(),
+                     [](const Call& call) { return call.state != Call::State::kFree; });
+}
+
+NetConnection::Call* NetConnection::free_call() {
+  for (Call& call : calls_)
+    if (call.state == Call::State::kFree) return &call;
+  return nullptr;
+}
+
+}  // namespace mp11

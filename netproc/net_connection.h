@@ -1,0 +1,122 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/*
+ * NetConnection: what multip11-net does for its client: reads tokens, unwraps them, reassembles and
+ * decodes messages, hands calls to the monitor, and all of that backwards.
+ *
+ * Trust: the client is a stranger until auth has said who it is, and hostile afterwards too. auth
+ * and monitor are believed about the keys and the replies; the monitor's replies are still checked
+ * for format, as everything that comes out of a channel. A client that breaks the protocol loses
+ * its connection, after one failure message where it can still be told.
+ */
+#pragma once
+#include <array>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "channel.h"
+#include "codec.h"
+#include "frames.h"
+#include "gss_wrap.h"
+#include "record_io.h"
+#include "token_stream.h"
+#include "unique_fd.h"
+
+namespace mp11 {
+
+class NetConnection : private Wrapping {
+ public:
+  NetConnection(const NetStart& start, UniqueFd client, UniqueFd monitor_socket, UniqueFd auth);
+  ~NetConnection() override;
+
+  /* Authenticates the client, then serves it until it goes or breaks the protocol. */
+  void run();
+
+ private:
+  /* How the client's messages are delimited; its first octet inside the wrapping decides. */
+  enum class Delimiter { kUnknown, kFrames, kDer };
+
+  /* One call of the client, from decoding to its return's last fragment. */
+  struct Call {
+    enum class State { kFree, kQueued, kAtMonitor, kReturning };
+    State state = State::kFree;
+    uint64_t id = 0;     /* on the monitor's channel */
+    uint32_t number = 0; /* of the message */
+    const FunctionRow* row = nullptr;
+    Words words;
+    Envelope envelope;
+    CallArena arena;
+    Message request;
+    SecureBuffer answer;
+    FrameSource rest; /* of the answer */
+  };
+
+  bool authenticate();
+  bool token_to_auth();
+  bool record_from_auth(bool* done);
+  void serve();
+  bool take_messages();
+  bool take_frames(std::span<const uint8_t> rest);
+  bool take_der(std::span<const uint8_t> rest);
+  bool take_message(uint32_t number, std::span<const uint8_t> der);
+  void give_answer(Call* call);
+  void give_failure(Call* call, FailureReason reason, const char* detail, uint32_t opcode,
+                    CK_RV rv);
+  bool pump_monitor();
+  bool pump_output();
+  void sleep();
+  bool wrap_token(std::span<const uint8_t> message, std::vector<uint8_t>* out) override;
+  const char* unwrap_token(std::span<const uint8_t> token, SecureBuffer* message) override;
+  Call* free_call();
+  bool busy() const;
+
+  TokenStream client_;
+  UniqueFd monitor_socket_;
+  UniqueFd auth_;
+  unsigned long long number_;
+  uint32_t idle_s_;
+  std::string peer_;
+
+  std::unique_ptr<Channel> monitor_;
+  std::optional<GssWrap> wrap_;
+  SecureBuffer message_;
+  FrameReader frames_;
+  Delimiter delimiter_ = Delimiter::kUnknown;
+  std::array<Call, limits::kCallsPerConnection> calls_;
+  std::deque<Call*> to_monitor_;
+  size_t sent_ = 0; /* of the first in to_monitor_ */
+  std::deque<Call*> returning_;
+  Message reply_;
+  SecureBuffer fragment_;
+  uint64_t next_id_ = 1;
+  uint64_t active_ns_ = 0; /* last message in either direction */
+  Waiter waiter_;
+  bool said_hello_ = false;
+  bool last_words_ = false; /* a failure is on its way; then the end */
+};
+
+}  // namespace mp11

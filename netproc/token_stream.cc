@@ -1,0 +1,129 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+#include "token_stream.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "gss_frames.h"
+
+namespace mp11 {
+namespace {
+
+constexpr size_t kReadSize = 64u << 10;
+/* A peer that takes nothing for so long is gone, whatever its TCP believes. */
+constexpr unsigned kUserTimeoutMs = 60000;
+
+}  // namespace
+
+TokenStream::TokenStream(UniqueFd socket) : socket_(std::move(socket)) {
+  int on = 1;
+  (void)::setsockopt(fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  (void)::setsockopt(fd(), IPPROTO_TCP, TCP_USER_TIMEOUT, &kUserTimeoutMs, sizeof kUserTimeoutMs);
+}
+
+bool TokenStream::read() {
+  if (ended()) return false;
+  if (in_at_ != 0) {
+    in_.erase(in_.begin(), in_.begin() + static_cast<ptrdiff_t>(in_at_));
+    in_at_ = 0;
+  }
+  uint8_t piece[kReadSize];
+  ssize_t n = ::recv(fd(), piece, sizeof piece, MSG_DONTWAIT);
+  if (n > 0) {
+    in_.insert(in_.end(), piece, piece + n);
+    return true;
+  }
+  if (n == 0)
+    end("closed by the peer");
+  else if (errno != EAGAIN && errno != EINTR)
+    end(std::strerror(errno));
+  return false;
+}
+
+bool TokenStream::write() {
+  if (ended() || unwritten() == 0) return false;
+  ssize_t n = ::send(fd(), out_.data() + out_at_, unwritten(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  if (n < 0) {
+    if (errno != EAGAIN && errno != EINTR) end("the peer does not take what it is sent");
+    return false;
+  }
+  out_at_ += static_cast<size_t>(n);
+  if (unwritten() == 0) {
+    out_.clear();
+    out_at_ = 0;
+  }
+  return n > 0;
+}
+
+std::span<const uint8_t> TokenStream::token(size_t limit) {
+  if (ended()) return {};
+  GssFrame frame = next_gss_frame(std::span(in_).subspan(in_at_), limit);
+  if (frame.status == GssFrameStatus::kBroken) end("a GSS token of an impossible length");
+  if (frame.status != GssFrameStatus::kFrame) return {};
+  token_size_ = frame.size;
+  return frame.token;
+}
+
+void TokenStream::used_token() { in_at_ += std::exchange(token_size_, 0); }
+
+bool TokenStream::put_token(std::span<const uint8_t> token) {
+  return append_gss_frame(token, &out_);
+}
+
+bool TokenStream::unwrap(Wrapping* wrapping) {
+  if (plain_at_ < plain_.size()) return true;
+  std::span<const uint8_t> next = token(limits::kGssFrame);
+  if (next.empty()) return false;
+  plain_at_ = 0;
+  const char* refused = wrapping->unwrap_token(next, &plain_);
+  used_token();
+  if (refused != nullptr) end(refused);
+  return refused == nullptr && !plain_.empty();
+}
+
+void TokenStream::used_plain(size_t octets) {
+  plain_at_ += octets;
+  if (plain_at_ < plain_.size()) return;
+  plain_.clear();
+  plain_at_ = 0;
+}
+
+void TokenStream::wrap(Wrapping* wrapping, std::span<const uint8_t> octets) {
+  size_t at = out_.size();
+  out_.resize(at + kGssLength);
+  if (!wrapping->wrap_token(octets, &out_)) {
+    out_.resize(at);
+    end("a message could not be wrapped");
+    return;
+  }
+  put_gss_length(out_.size() - at - kGssLength, out_.data() + at);
+}
+
+}  // namespace mp11

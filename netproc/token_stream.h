@@ -1,0 +1,95 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/*
+ * TokenStream: a TCP connection that carries GSS tokens, each after its length, first those of the
+ * handshake, then wrapped messages. Non-blocking buffers around one descriptor; used by
+ * multip11-net and, at the other end, by multip11-remote.
+ *
+ * Trust: the peer is a stranger until somebody else says otherwise; limits are those of
+ * gss_frames.h. reason() says in words why a stream can go no further.
+ */
+#pragma once
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "secure_buffer.h"
+#include "unique_fd.h"
+
+namespace mp11 {
+
+/* What makes tokens of messages and messages of tokens: GssWrap in net, libgssapi in remote. */
+class Wrapping {
+ public:
+  virtual ~Wrapping() = default;
+  /* Appends a token to *out. */
+  virtual bool wrap_token(std::span<const uint8_t> message, std::vector<uint8_t>* out) = 0;
+  /* nullptr when *message is what was in the token; else why the token is refused. */
+  virtual const char* unwrap_token(std::span<const uint8_t> token, SecureBuffer* message) = 0;
+};
+
+class TokenStream {
+ public:
+  explicit TokenStream(UniqueFd socket);
+
+  int fd() const { return socket_.get(); }
+  /* Once true, nothing more comes or goes. */
+  bool ended() const { return reason_ != nullptr; }
+  const char* reason() const { return reason_; }
+
+  /* Takes what the socket has, and gives it what it takes. True when octets moved. */
+  bool read();
+  bool write();
+  size_t unread() const { return in_.size() - in_at_; }
+  size_t unwritten() const { return out_.size() - out_at_; }
+
+  /* Handshake: the next whole token of at most `limit` octets, or an empty span. Then used(). */
+  std::span<const uint8_t> token(size_t limit);
+  void used_token();
+  bool put_token(std::span<const uint8_t> token);
+
+  /* Messages: unwraps the next token if plain() is empty; true when there is something in it. */
+  bool unwrap(Wrapping* wrapping);
+  std::span<const uint8_t> plain() const { return plain_.span().subspan(plain_at_); }
+  void used_plain(size_t octets);
+  /* Wraps octets into one token to be written. */
+  void wrap(Wrapping* wrapping, std::span<const uint8_t> octets);
+
+  void end(const char* reason) {
+    if (reason_ == nullptr) reason_ = reason;
+  }
+
+ private:
+  UniqueFd socket_;
+  std::vector<uint8_t> in_; /* in_at_ octets of it are used */
+  size_t in_at_ = 0;
+  size_t token_size_ = 0; /* of the token that token() showed, with its length */
+  SecureBuffer plain_;    /* plain_at_ octets of it are used */
+  size_t plain_at_ = 0;
+  std::vector<uint8_t> out_; /* out_at_ octets of it are written */
+  size_t out_at_ = 0;
+  const char* reason_ = nullptr;
+};
+
+}  // namespace mp11

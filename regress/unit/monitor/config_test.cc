@@ -1,0 +1,322 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/* The configuration: what is accepted, what is refused and on which line, and that -T reads back.
+ */
+#include "config.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/test/unit_test.hpp>
+#include <cstdlib>
+#include <fstream>
+
+#include "config_parse.h"
+
+using namespace mp11;
+
+namespace {
+
+/* A private directory with a module and a keytab that pass the checks. */
+class TempDir {
+ public:
+  TempDir() {
+    char pattern[] = "/tmp/multip11-config.XXXXXX";
+    path_ = ::mkdtemp(pattern);
+    write("module.so", "x", 0644);
+    write("keytab", "x", 0600);
+  }
+  ~TempDir() { (void)!std::system(("rm -r " + path_).c_str()); }
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+  void write(const std::string& name, const std::string& text, mode_t mode) const {
+    std::ofstream(file(name)) << text;
+    ::chmod(file(name).c_str(), mode);
+  }
+  const std::string& path() const { return path_; }
+
+ private:
+  std::string path_;
+};
+
+const char kUsers[] =
+    "users { auth = \"64001:64001\" vault = \"64002:64002\" monitor = \"64003:64003\"\n"
+    "  net = \"64004:64004\" log = \"64005:64005\" }\n";
+const char kListener[] = "listener here { path = \"/tmp/nowhere.sock\" peer-uid = yes }\n";
+
+std::string backend(const TempDir& dir, const std::string& more = "") {
+  return "backend hsm { module = \"" + dir.file("module.so") + "\" user = \"64010:64010\" " + more +
+         " }\n";
+}
+const char kToken[] = "token Keys { layer { backend = hsm } allow = {\"alice@EXAMPLE.ORG\"} }\n";
+
+std::string good(const TempDir& dir) {
+  return kUsers + std::string(kListener) + backend(dir) + kToken;
+}
+
+LoadedConfig load(const TempDir& dir, const std::string& text,
+                  std::vector<std::string> options = {}) {
+  dir.write("conf", text, 0644);
+  return load_config({dir.file("conf"), std::move(options)});
+}
+
+/* True when exactly one error is there, on that line, with that text in it. */
+bool only_error(const TempDir& dir, const std::string& text, int line, const std::string& part) {
+  LoadedConfig loaded = load(dir, text);
+  std::string place = dir.file("conf") + ":" + std::to_string(line) + ": ";
+  bool right = !loaded.config && loaded.errors.size() == 1 && loaded.errors[0].starts_with(place) &&
+               loaded.errors[0].find(part) != std::string::npos &&
+               loaded.errors[0].find(';') != std::string::npos; /* what to do */
+  if (!right)
+    for (const std::string& error : loaded.errors) BOOST_TEST_MESSAGE("got: " << error);
+  if (!right && loaded.errors.empty()) BOOST_TEST_MESSAGE("got no error");
+  return right;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(config)
+
+BOOST_AUTO_TEST_CASE(minimal_file_and_its_defaults) {
+  TempDir dir;
+  LoadedConfig loaded = load(dir, good(dir));
+  BOOST_REQUIRE_MESSAGE(loaded.config, (loaded.errors.empty() ? "" : loaded.errors[0]));
+  const Config& c = *loaded.config;
+  BOOST_TEST(!c.unprivileged);
+  BOOST_TEST(c.tokens[0].read_only); /* safe unless the file says more */
+  BOOST_TEST(!c.tokens[0].admin);
+  BOOST_TEST((c.sandbox == SandboxMode::kFull));
+  BOOST_TEST(c.users.net.uid == 64004u);
+  BOOST_TEST(c.handshake_timeout_s == 30u);
+  BOOST_TEST(!c.has_tcp());
+}
+
+BOOST_AUTO_TEST_CASE(dump_reads_back_the_same) {
+  TempDir dir;
+  std::string text =
+      kUsers + std::string("log-level = debug log-target = \"file:") + dir.file("log file") +
+      "\"\nlisten"
+      "er a { path = \"" +
+      dir.file("s \\\"q\\\"") +
+      "\" mode = 0660 principal = web }\nlistener t { address = \"::1\" port = 99 }\nkeytab = \"" +
+      dir.file("keytab") + "\" principal = \"pkcs11/host@EXAMPLE.ORG\"\n" +
+      backend(dir,
+              "environment = {'A=${B} \"x\"', \"C=\\\\\"} read = {\"/tmp\"} token-lock = yes") +
+      "backend tr { module = \"" + dir.file("module.so") +
+      "\" user = \"64011:64011\" transparent = yes admin = yes allow = {\"uid:0\"} }\n" +
+      "token 'a # \"b\" // c' { layer { backend = hsm token = \"x $y\" } access = read-write "
+      "serial = 1 allow = {\"*/admin@R\", \"uid:7\", \"local:web\"} }\n";
+  LoadedConfig first = load(dir, text);
+  BOOST_REQUIRE_MESSAGE(first.config, (first.errors.empty() ? "" : first.errors[0]));
+  std::string dump = dump_config(*first.config);
+  LoadedConfig second = load(dir, dump);
+  BOOST_REQUIRE_MESSAGE(second.config, (second.errors.empty() ? "" : second.errors[0]));
+  BOOST_TEST(dump_config(*second.config) == dump);
+  BOOST_TEST(second.config->backends[0].environment[0] == "A=${B} \"x\"");
+  BOOST_TEST(second.config->backends[0].environment[1] == "C=\\");
+  BOOST_TEST(second.config->tokens[0].label == "a # \"b\" // c");
+  BOOST_TEST(second.config->listeners[0].path == dir.file("s \"q\""));
+  BOOST_TEST(second.config->listeners[0].mode == 0660u);
+}
+
+BOOST_AUTO_TEST_CASE(each_mistake_has_its_line) {
+  TempDir dir;
+  std::string end = good(dir);
+  auto first = [&](const std::string& line) { return line + "\n" + end; };
+  BOOST_TEST(only_error(dir, "\n\n/* one\n two */ foo = 3\n" + end, 4, "unknown keyword 'foo'"));
+  BOOST_TEST(only_error(dir, first("max-connections = many"), 1, "write a number from 1"));
+  BOOST_TEST(only_error(dir, first("max-connections = 0"), 1, "write a number from 1"));
+  BOOST_TEST(only_error(dir, first("max-connections = 99999999999"), 1, "write a number"));
+  BOOST_TEST(only_error(dir, first("unprivileged = maybe"), 1, "write yes or no"));
+  BOOST_TEST(only_error(dir, first("pool-size = 1\npool-size = 2"), 2, "already set on line 1"));
+  BOOST_TEST(only_error(dir, first("run-directory = run"), 1, "relative"));
+  BOOST_TEST(only_error(dir, first("log-level = loud"), 1, "write info or error"));
+  BOOST_TEST(only_error(dir, first("log-target = \"file:x\""), 1, "file:/ABSOLUTE/PATH"));
+  BOOST_TEST(only_error(dir, first("sandbox = none"), 1, "write full or seccomp-only"));
+  BOOST_TEST(only_error(dir, first("state-directory = \"/x\""), 1, "not built yet"));
+  BOOST_TEST(only_error(dir, first("principal = host"), 1, "has no realm"));
+  BOOST_TEST(only_error(dir, first("principal = \"*@R\""), 1, "is a pattern"));
+  BOOST_TEST(only_error(dir, first("keytab = \"/nonexistent\""), 1, "No such file"));
+  BOOST_TEST(only_error(dir, first("run-directory = \"/a\\nb\""), 1, "control character"));
+  BOOST_TEST(only_error(dir, first("run-directory = \"${HOME}\""), 1, "not replaced"));
+  BOOST_TEST(only_error(dir, first("users { }"), 2, "a second users section"));
+}
+
+BOOST_AUTO_TEST_CASE(strings_and_comments_that_do_not_end) {
+  TempDir dir;
+  BOOST_TEST(only_error(dir, "\nkeytab = \"/x\n" + good(dir), 2, "does not end"));
+  BOOST_TEST(only_error(dir, "\n/* x\n", 2, "does not end"));
+  /* libconfuse's scanner must not remember: the next good file loads. */
+  BOOST_TEST(load(dir, good(dir)).config.has_value());
+  BOOST_TEST(only_error(dir, "\nbackend x {\n", 2, "not closed"));
+  BOOST_TEST(load(dir, good(dir)).config.has_value());
+}
+
+BOOST_AUTO_TEST_CASE(listeners) {
+  TempDir dir;
+  std::string rest = kUsers + backend(dir) + kToken;
+  auto one = [&](const std::string& body) { return "listener a {\n" + body + " }\n" + rest; };
+  BOOST_TEST(only_error(dir, one("path = \"/x\""), 1, "exactly one of peer-uid"));
+  BOOST_TEST(only_error(dir, one("path = \"/x\" peer-uid = yes principal = a"), 1, "exactly one"));
+  BOOST_TEST(only_error(dir, "keytab = \n" + std::string(), 2, "premature end of file"));
+  BOOST_TEST(
+      only_error(dir, one("path = \"/x\" peer-uid = yes port = 1"), 1, "write either address"));
+  BOOST_TEST(only_error(dir, one("path = \"/x\" principal = \"uid:1\""), 2, "not usable here"));
+  BOOST_TEST(only_error(dir, one("path = \"x\" peer-uid = yes"), 2, "relative"));
+  BOOST_TEST(only_error(dir, one("path = \"/x\" peer-uid = yes mode = 8"), 2, "like 0660"));
+  BOOST_TEST(only_error(dir, one("path = \"/x\" peer-uid = yes group = nosuch"), 2, "no group"));
+  std::string secrets = "keytab = \"" + dir.file("keytab") + "\" principal = \"p/h@R\"\n";
+  auto tcp = [&](const std::string& body) { return one(body) + secrets; };
+  BOOST_TEST(load(dir, tcp("address = \"127.0.0.1\"")).config.has_value());
+  BOOST_TEST(only_error(dir, tcp("address = localhost"), 2, "not a literal"));
+  BOOST_TEST(only_error(dir, tcp("address = \"::1\" port = 70000"), 2, "1 to 65535"));
+  BOOST_TEST(only_error(dir, tcp("address = \"::1\" security = kdh"), 2, "not built yet"));
+  BOOST_TEST(only_error(dir, tcp("address = \"::1\" transport = sctp"), 2, "not built yet"));
+  BOOST_TEST(only_error(dir, tcp("address = \"::1\" peer-uid = yes"), 2, "belongs to a listener"));
+  LoadedConfig loaded = load(dir, one("address = \"127.0.0.1\""));
+  BOOST_TEST(loaded.errors.size() == 2u); /* keytab and principal: both told in one run */
+  BOOST_TEST(only_error(dir, good(dir) + "listener here { path = \"/y\" peer-uid = yes }", 6,
+                        "duplicate name 'here'"));
+  BOOST_TEST(only_error(dir,
+                        good(dir) + "listener b { path = \"/tmp/nowhere.sock\" peer-uid = yes }", 6,
+                        "is where listener 'here' is"));
+}
+
+BOOST_AUTO_TEST_CASE(backends) {
+  TempDir dir;
+  std::string head = kUsers + std::string(kListener);
+  auto bad = [&](const std::string& body, const std::string& part) {
+    return only_error(dir, head + backend(dir, "\n" + body) + kToken, 5, part);
+  };
+  BOOST_TEST(bad("isolate = token", "not built yet"));
+  BOOST_TEST(bad("environment = {\"=x\"}", "NAME=VALUE"));
+  BOOST_TEST(bad("environment = {\"LD_PRELOAD=x\"}", "no effect"));
+  BOOST_TEST(bad("read = {\"etc\"}", "relative"));
+  BOOST_TEST(bad("write = {\"/nonexistent\"}", "No such file"));
+  BOOST_TEST(bad("allow = {\"a@B\"}", "belongs to a token"));
+  BOOST_TEST(bad("admin = yes", "belongs to a token"));
+  BOOST_TEST(bad("max-instances = 1 prestart = 2", "above max-instances"));
+  BOOST_TEST(bad("deadline = 0", "write a number from 1"));
+  auto module = [&](const std::string& path) {
+    return head + "backend hsm {\n user = \"64010:64010\" module = \"" + path + "\" }\n" + kToken;
+  };
+  BOOST_TEST(only_error(dir, module("/nonexistent.so"), 5, "No such file"));
+  BOOST_TEST(only_error(dir, module("/tmp"), 5, "not a regular file"));
+  BOOST_TEST(only_error(dir, module("m.so"), 5, "relative"));
+  ::chmod(dir.file("module.so").c_str(), 0666);
+  BOOST_TEST(only_error(dir, good(dir), 4, "can be written to by others"));
+}
+
+BOOST_AUTO_TEST_CASE(users_and_clashes) {
+  TempDir dir;
+  std::string rest = std::string(kListener) + kToken;
+  std::string module = "backend hsm { module = \"" + dir.file("module.so") + "\" ";
+  auto user = [&](const std::string& who) {
+    return kUsers + rest + module + "user = \"" + who + "\" }\n";
+  };
+  BOOST_TEST(only_error(dir, user("0:5"), 5, "is root"));
+  BOOST_TEST(only_error(dir, user("5:0"), 5, "is root"));
+  BOOST_TEST(only_error(dir, user("root"), 5, "is root"));
+  BOOST_TEST(only_error(dir, user("64002:7"), 5, "same uid as multip11-vault"));
+  BOOST_TEST(only_error(dir, user("7:64002"), 5, "same group as multip11-vault"));
+  BOOST_TEST(only_error(dir, user("no-such-user"), 5, "there is no user"));
+  BOOST_TEST(only_error(dir, user("1:x"), 5, "not understood"));
+  BOOST_TEST(only_error(dir, kUsers + rest + module + "}\n", 5, "has no user"));
+  std::string two = good(dir) + "backend b { module = \"" + dir.file("module.so") +
+                    "\" user = \"64010:64011\" }\n";
+  BOOST_TEST(only_error(dir, two, 6, "same uid as backend 'hsm'"));
+  BOOST_TEST(load(dir, "unprivileged = yes " + rest + module + "}\n").config.has_value());
+}
+
+BOOST_AUTO_TEST_CASE(tokens) {
+  TempDir dir;
+  std::string head = kUsers + std::string(kListener) + backend(dir);
+  auto bad = [&](const std::string& body, const std::string& part) {
+    return only_error(dir, head + "token T { " + body + " }\n", 5, part);
+  };
+  std::string layer = "layer { backend = hsm } ";
+  BOOST_TEST(bad("allow = {\"a@B\"}", "0 layers"));
+  BOOST_TEST(bad(layer + layer + "allow = {\"a@B\"}", "2 layers"));
+  BOOST_TEST(bad("layer { backend = other } allow = {\"a@B\"}", "no backend 'other'"));
+  BOOST_TEST(bad(layer + "allow = {\"alice\"}", "has no realm"));
+  BOOST_TEST(bad(layer + "allow = {\"al*@R\"}", "asterisk within a component"));
+  BOOST_TEST(bad(layer + "allow = {\"a@*\"}", "asterisk in the realm"));
+  BOOST_TEST(bad(layer + "allow = {\"uid:01\"}", "not uid:NUMBER"));
+  BOOST_TEST(bad(layer + "allow = {\"local:a b\"}", "not local:NAME"));
+  BOOST_TEST(bad(layer + "admin = yes allow = {\"a@B\"}", "needs access = read-write"));
+  BOOST_TEST(bad(layer + "serial = 12345678901234567 allow = {\"a@B\"}", "1 to 16"));
+  BOOST_TEST(only_error(
+      dir,
+      head + "token \"123456789012345678901234567890123\" { " + layer + " allow = {\"a@B\"} }\n", 5,
+      "1 to 32 octets"));
+  LoadedConfig nobody = load(dir, head + "token T { " + layer + "}\n");
+  BOOST_TEST(nobody.config.has_value());
+  BOOST_TEST(nobody.warnings.size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(several_errors_in_one_run) {
+  TempDir dir;
+  LoadedConfig loaded = load(dir, "pool-size = x\nlog-rate = y\n" + good(dir));
+  BOOST_TEST(loaded.errors.size() == 2u);
+}
+
+BOOST_AUTO_TEST_CASE(options_go_over_the_file) {
+  TempDir dir;
+  LoadedConfig loaded = load(dir, "pool-size = 1\n" + good(dir), {"pool-size=7", "log-rate = 5"});
+  BOOST_REQUIRE(loaded.config);
+  BOOST_TEST(loaded.config->pool_size == 7u);
+  BOOST_TEST(loaded.config->log_rate == 5u);
+  loaded = load(dir, good(dir), {"nothing=7"});
+  BOOST_REQUIRE_EQUAL(loaded.errors.size(), 1u);
+  BOOST_TEST(loaded.errors[0].find("option -o: unknown keyword 'nothing'") == 0u);
+  loaded = load(dir, good(dir), {"pool-size=x"});
+  BOOST_REQUIRE_EQUAL(loaded.errors.size(), 1u);
+  BOOST_TEST(loaded.errors[0].find("option -o: ") == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(who_can_write_the_file) {
+  TempDir dir;
+  dir.write("conf", good(dir), 0664);
+  LoadedConfig loaded = load_config({dir.file("conf"), {}});
+  BOOST_REQUIRE_EQUAL(loaded.errors.size(), 1u);
+  BOOST_TEST(loaded.errors[0].find("chmod go-w") != std::string::npos);
+  ::chmod(dir.file("conf").c_str(), 0644);
+  ::chmod(dir.path().c_str(), 0777);
+  loaded = load_config({dir.file("conf"), {}});
+  BOOST_TEST(loaded.errors.size() == 1u);
+  ::chmod(dir.path().c_str(), 0755);
+  BOOST_TEST(load_config({dir.file("conf"), {}}).errors.empty());
+  if (::geteuid() == 0) {
+    BOOST_REQUIRE(::chown(dir.file("conf").c_str(), 64099, 0) == 0);
+    loaded = load_config({dir.file("conf"), {}});
+    BOOST_REQUIRE_EQUAL(loaded.errors.size(), 1u);
+    BOOST_TEST(loaded.errors[0].find("belongs to uid 64099") != std::string::npos);
+    BOOST_REQUIRE(::chown(dir.file("conf").c_str(), 0, 0) == 0);
+  }
+  BOOST_TEST(load_config({dir.file("absent"), {}}).errors.size() == 1u);
+  ::chmod(dir.file("keytab").c_str(), 0640);
+  BOOST_TEST(
+      only_error(dir, "keytab = \"" + dir.file("keytab") + "\"\n" + good(dir), 1, "chmod 600"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,175 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/* Principals, patterns, and which tokens a verdict may see. If these fail, somebody sees keys of
+ * others. */
+#include "policy.h"
+
+#include <boost/test/unit_test.hpp>
+#include <cstring>
+
+using namespace mp11;
+
+namespace {
+
+bool match(const char* pattern, const char* name) {
+  auto p = parse_pattern(pattern);
+  auto n = parse_principal(name);
+  BOOST_REQUIRE(p.ok());
+  BOOST_REQUIRE(n.ok());
+  return matches(*p, *n);
+}
+
+Config sample() {
+  Config c;
+  c.backends.resize(2);
+  c.backends[0].name = "hsm";
+  c.backends[0].deadline_s = 2;
+  c.backends[0].token_lock = true;
+  c.backends[1].name = "open";
+  c.backends[1].transparent = true;
+  c.backends[1].allow = {"root/admin@R"};
+  c.tokens.resize(3);
+  c.tokens[0].label = "One";
+  c.tokens[0].allow = {"alice@R", "*/admin@R"};
+  c.tokens[1].label = "Two";
+  c.tokens[1].allow = {"uid:1000", "local:web"};
+  c.tokens[2].label = "Nobody's";
+  return c;
+}
+
+Verdict verdict(uint32_t kind, const std::string& name) {
+  Verdict v{};
+  v.kind = kind;
+  std::memcpy(v.principal, name.data(), name.size());
+  return v;
+}
+
+using Tokens = std::vector<uint32_t>;
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(policy)
+
+BOOST_AUTO_TEST_CASE(names) {
+  auto name = parse_principal("pkcs11/host.example@EXAMPLE.ORG");
+  BOOST_REQUIRE(name.ok());
+  BOOST_TEST(name->components.size() == 2u);
+  BOOST_TEST(name->realm == "EXAMPLE.ORG");
+  auto escaped = parse_principal("a\\/b\\@c\\\\@R");
+  BOOST_REQUIRE(escaped.ok());
+  BOOST_TEST(escaped->components[0] == "a/b@c\\");
+  for (const char* bad : {"", "alice", "alice@", "@R", "a//b@R", "/a@R", "a/@R", "a@R@S", "a\\",
+                          "1/2/3/4/5/6/7/8/9@R"})
+    BOOST_TEST(!parse_principal(bad).ok(), bad);
+  for (const char* bad : {"a*@R", "*a@R", "**@R", "a@*", "a@R*", "*"})
+    BOOST_TEST(!parse_pattern(bad).ok(), bad);
+}
+
+BOOST_AUTO_TEST_CASE(patterns) {
+  BOOST_TEST(match("alice@R", "alice@R"));
+  BOOST_TEST(!match("alice@R", "Alice@R"));
+  BOOST_TEST(!match("alice@R", "alice@S"));
+  BOOST_TEST(!match("alice@R", "alice/admin@R"));
+  BOOST_TEST(match("*@R", "alice@R"));
+  BOOST_TEST(!match("*@R", "alice/admin@R"));
+  BOOST_TEST(match("*/admin@R", "alice/admin@R"));
+  BOOST_TEST(!match("*/admin@R", "admin@R"));
+  BOOST_TEST(!match("*/admin@R", "alice/admin/x@R"));
+  /* An escaped separator is part of a component, never the end of one. */
+  BOOST_TEST(!match("*/admin@R", "alice\\/admin@R"));
+  BOOST_TEST(match("*@R", "alice\\/admin@R"));
+  BOOST_TEST(!match("alice@R", "alice\\@R@S"));
+  /* A client named `*` is not a pattern, and `\*` means just that client. */
+  BOOST_TEST(!match("alice@R", "*@R"));
+  BOOST_TEST(match("\\*@R", "*@R"));
+  BOOST_TEST(!match("\\*@R", "alice@R"));
+  /* Anonymous principals come in by their own name only. */
+  BOOST_TEST(!match("*/*@R", "WELLKNOWN/ANONYMOUS@R"));
+  BOOST_TEST(match("WELLKNOWN/ANONYMOUS@R", "WELLKNOWN/ANONYMOUS@R"));
+}
+
+BOOST_AUTO_TEST_CASE(who_sees_what) {
+  auto policy = Policy::read(serialise_policy(sample()));
+  BOOST_REQUIRE(policy.ok());
+  auto see = [&](uint32_t kind, const char* name) { return policy->visible(verdict(kind, name)); };
+  BOOST_TEST(see(kVerdictKerberos, "alice@R") == Tokens{0});
+  BOOST_TEST((see(kVerdictKerberos, "root/admin@R") == Tokens{0, 3}));
+  BOOST_TEST(see(kVerdictLocal, "uid:1000") == Tokens{1});
+  BOOST_TEST(see(kVerdictLocal, "web") == Tokens{1});
+  BOOST_TEST(see(kVerdictLocal, "uid:1001") == Tokens{});
+  BOOST_TEST(see(kVerdictKerberos, "bob@R") == Tokens{});
+  /* The kinds never meet, whatever the text. */
+  BOOST_TEST(see(kVerdictLocal, "alice@R") == Tokens{});
+  BOOST_TEST(see(kVerdictKerberos, "uid:1000") == Tokens{});
+  BOOST_TEST(see(kVerdictKerberos, "uid:1000@R") == Tokens{});
+  BOOST_TEST(see(kVerdictKerberos, "web") == Tokens{});
+  BOOST_TEST(see(0, "alice@R") == Tokens{});
+  BOOST_TEST(see(3, "web") == Tokens{});
+  BOOST_TEST(see(kVerdictLocal, "") == Tokens{});
+}
+
+BOOST_AUTO_TEST_CASE(a_verdict_without_its_final_nul_sees_nothing) {
+  auto policy = Policy::read(serialise_policy(sample()));
+  BOOST_REQUIRE(policy.ok());
+  Verdict v = verdict(kVerdictKerberos, "alice@R");
+  std::memset(v.principal + 7, 'x', sizeof v.principal - 7);
+  BOOST_TEST(policy->visible(v) == Tokens{});
+}
+
+BOOST_AUTO_TEST_CASE(the_record_form) {
+  std::vector<uint8_t> octets = serialise_policy(sample());
+  auto policy = Policy::read(octets);
+  BOOST_REQUIRE(policy.ok());
+  BOOST_TEST(policy->tokens().size() == 4u);
+  BOOST_TEST(policy->tokens()[3].slot == 4u);
+  BOOST_TEST(policy->tokens()[3].flags == uint32_t{kTokenTransparent});
+  BOOST_TEST(policy->backends()[0].flags == uint32_t{kBackendTokenLock});
+  BOOST_TEST(policy->backends()[0].deadline_short_ms == 2000u);
+  /* Cut anywhere, or one octet longer: refused. */
+  for (size_t size = 0; size < octets.size(); size++)
+    BOOST_REQUIRE(!Policy::read(std::span(octets).first(size)).ok());
+  octets.push_back(0);
+  BOOST_TEST(!Policy::read(octets).ok());
+}
+
+BOOST_AUTO_TEST_CASE(a_damaged_policy_is_refused) {
+  std::vector<uint8_t> good = serialise_policy(sample());
+  size_t tokens = sizeof(PolicyHead) + 2 * sizeof(PolicyBackend);
+  size_t rules = tokens + 4 * sizeof(PolicyToken);
+  auto damaged = [&](size_t offset, uint8_t value) {
+    std::vector<uint8_t> octets = good;
+    octets.at(offset) = value;
+    return !Policy::read(octets).ok();
+  };
+  BOOST_TEST(damaged(0, 0));                                            /* magic */
+  BOOST_TEST(damaged(offsetof(PolicyHead, version), 9));                /* version */
+  BOOST_TEST(damaged(offsetof(PolicyHead, backends) + 3, 0xff));        /* count */
+  BOOST_TEST(damaged(tokens + offsetof(PolicyToken, backend), 2));      /* no such backend */
+  BOOST_TEST(damaged(tokens + offsetof(PolicyToken, flags) + 3, 0x80)); /* unknown flag */
+  BOOST_TEST(damaged(tokens + offsetof(PolicyToken, rule_count) + 3, 0xff));
+  BOOST_TEST(damaged(tokens + offsetof(PolicyToken, first_rule), 200));
+  BOOST_TEST(damaged(rules + offsetof(PolicyRule, kind), 7));
+}
+
+BOOST_AUTO_TEST_SUITE_END()

@@ -1,0 +1,270 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/* The vault's records: one verdict a connection, kAllow before the portfolio, nothing for the
+ * unknown. */
+#include "vault.h"
+
+#include <boost/test/unit_test.hpp>
+#include <cstring>
+
+using namespace mp11;
+
+namespace {
+
+Config sample() {
+  Config c;
+  c.backends.resize(2);
+  c.backends[0].name = "hsm";
+  c.backends[0].deadline_s = 2;
+  c.backends[1].name = "other";
+  c.tokens.resize(2);
+  c.tokens[0].label = "One";
+  c.tokens[0].serial = "77";
+  c.tokens[0].allow = {"alice@R"};
+  c.tokens[1].label = "Two";
+  c.tokens[1].backend = 1;
+  c.tokens[1].read_only = true;
+  c.tokens[1].allow = {"uid:1000"};
+  return c;
+}
+
+Verdict verdict(uint32_t kind, const char* name) {
+  Verdict v = make_record<Verdict>(RecordType::kVerdict);
+  v.kind = kind;
+  v.expires_s = kind == kVerdictKerberos ? 4000000000u : 0;
+  std::strcpy(v.principal, name);
+  return v;
+}
+
+Policy policy_of(const Config& config) {
+  auto policy = Policy::read(serialise_policy(config));
+  BOOST_REQUIRE(policy.ok());
+  return std::move(*policy);
+}
+
+/* A vault with the test in the places of [priv], auth and monitor. */
+struct Fixture {
+  explicit Fixture(const Config& config = sample()) : loop(std::move(*EventLoop::create())) {
+    auto pair = record_pair();
+    BOOST_REQUIRE(pair.ok());
+    control = std::move(pair->first);
+    vault = std::make_unique<Vault>(&loop, policy_of(config), std::move(pair->second));
+  }
+  /* Introduces a connection; `has` with that verdict. */
+  void connect(uint64_t name, const Verdict* has = nullptr) {
+    auto with_monitor = record_pair(), with_auth = record_pair();
+    BOOST_REQUIRE(with_monitor.ok() && with_auth.ok());
+    VaultConnection record = make_record<VaultConnection>(RecordType::kVaultConnection);
+    record.connection = name;
+    record.has_verdict = has != nullptr;
+    if (has != nullptr) record.verdict = *has;
+    int fds[] = {with_monitor->first.get(), with_auth->first.get()};
+    BOOST_REQUIRE(
+        (send_record(control.get(), record, {fds, has != nullptr ? 1u : 2u}) == RecordStatus::kOk));
+    monitor = std::move(with_monitor->second);
+    auth = std::move(with_auth->second);
+    with_monitor->first.reset();
+    with_auth->first.reset();
+    turn();
+  }
+  /* Lets the vault do what it has to do. */
+  void turn() {
+    for (int i = 0; i < 10; i++) {
+      loop.after(0, [] {});
+      loop.run_once();
+    }
+  }
+  template <class T>
+  std::optional<T> take(const UniqueFd& socket, RecordType type) {
+    RecordBuffer buffer;
+    if (buffer.receive(socket.get(), true) != RecordStatus::kOk) return std::nullopt;
+    const T* record = buffer.as<T>(type);
+    return record != nullptr ? std::optional<T>(*record) : std::nullopt;
+  }
+  RecordStatus look(const UniqueFd& socket) {
+    RecordBuffer buffer;
+    return buffer.receive(socket.get(), true);
+  }
+  void allowed(uint64_t name) {
+    ConnectionName record = make_record<ConnectionName>(RecordType::kAllowed);
+    record.connection = name;
+    send_record(control.get(), record);
+    turn();
+  }
+  EventLoop loop;
+  std::unique_ptr<Vault> vault;
+  UniqueFd control, auth, monitor;
+};
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(vault)
+
+BOOST_AUTO_TEST_CASE(a_verdict_becomes_a_portfolio_only_after_priv_noted_it) {
+  Fixture f;
+  f.connect(5);
+  BOOST_TEST((f.look(f.control) == RecordStatus::kAgain));
+  Verdict v = verdict(kVerdictKerberos, "alice@R");
+  send_record(f.auth.get(), v);
+  f.turn();
+  auto allow = f.take<Allow>(f.control, RecordType::kAllow);
+  BOOST_REQUIRE(allow.has_value());
+  BOOST_TEST(allow->connection == 5u);
+  BOOST_TEST(allow->backends[0] == 1);
+  BOOST_TEST(allow->backends[1] == 0);
+  BOOST_TEST(std::memcmp(&allow->verdict, &v, sizeof v) == 0);
+  BOOST_TEST((f.look(f.monitor) == RecordStatus::kAgain)); /* [priv] has not said so yet */
+  f.allowed(5);
+  auto backend = f.take<PortfolioBackend>(f.monitor, RecordType::kPortfolioBackend);
+  BOOST_REQUIRE(backend.has_value());
+  BOOST_TEST(backend->backend == 0u);
+  BOOST_TEST(backend->deadline_short_ms == 2000u);
+  BOOST_TEST(std::string(backend->name) == "hsm");
+  auto token = f.take<PortfolioToken>(f.monitor, RecordType::kPortfolioToken);
+  BOOST_REQUIRE(token.has_value());
+  BOOST_TEST(token->slot == 1u);
+  BOOST_TEST(std::string(token->label) == "One");
+  BOOST_TEST(std::string(token->serial) == "77");
+  auto end = f.take<PortfolioEnd>(f.monitor, RecordType::kPortfolioEnd);
+  BOOST_REQUIRE(end.has_value());
+  BOOST_TEST(end->expires_s == 4000000000u);
+  BOOST_TEST(std::string(end->principal) == "alice@R");
+  BOOST_TEST((f.look(f.monitor) == RecordStatus::kAgain));
+}
+
+BOOST_AUTO_TEST_CASE(a_second_verdict_ends_the_connection) {
+  for (bool told : {false, true}) {
+    Fixture f;
+    f.connect(9);
+    send_record(f.auth.get(), verdict(kVerdictKerberos, "alice@R"));
+    f.turn();
+    BOOST_REQUIRE(f.take<Allow>(f.control, RecordType::kAllow).has_value());
+    if (told) f.allowed(9);
+    send_record(f.auth.get(), verdict(kVerdictKerberos, "bob@R"));
+    f.turn();
+    auto end = f.take<ConnectionName>(f.control, RecordType::kVaultEnd);
+    BOOST_REQUIRE(end.has_value());
+    BOOST_TEST(end->connection == 9u);
+    BOOST_TEST(f.vault->connections() == 0u);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(verdicts_that_auth_may_not_give) {
+  Verdict local = verdict(kVerdictLocal, "uid:1000");
+  Verdict expired = verdict(kVerdictKerberos, "alice@R");
+  expired.expires_s = 1;
+  Verdict for_ever = verdict(kVerdictKerberos, "alice@R");
+  for_ever.expires_s = 0;
+  Verdict no_realm = verdict(kVerdictKerberos, "alice");
+  Verdict no_end = verdict(kVerdictKerberos, "alice@R");
+  std::memset(no_end.principal, 'x', sizeof no_end.principal);
+  Verdict reserved = verdict(kVerdictKerberos, "alice@R");
+  reserved.reserved = 1;
+  Verdict kind = verdict(7, "alice@R");
+  for (const Verdict& v : {local, expired, for_ever, no_realm, no_end, reserved, kind}) {
+    Fixture f;
+    f.connect(3);
+    send_record(f.auth.get(), v);
+    f.turn();
+    BOOST_TEST(f.take<ConnectionName>(f.control, RecordType::kVaultEnd).has_value());
+    BOOST_TEST((f.look(f.monitor) == RecordStatus::kClosed));
+  }
+}
+
+BOOST_AUTO_TEST_CASE(whoever_breaks_the_form_ends_its_connection) {
+  const uint8_t noise[100] = {};
+  for (bool from_auth : {true, false}) {
+    Fixture f;
+    f.connect(3);
+    const UniqueFd& socket = from_auth ? f.auth : f.monitor;
+    BOOST_REQUIRE((send_record(socket.get(), noise, sizeof noise) == RecordStatus::kOk));
+    f.turn();
+    BOOST_TEST(f.take<ConnectionName>(f.control, RecordType::kVaultEnd).has_value());
+    BOOST_TEST(f.vault->connections() == 0u);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(local_clients_have_their_verdict_from_priv) {
+  Fixture f;
+  Verdict v = verdict(kVerdictLocal, "uid:1000");
+  f.connect(4, &v);
+  auto allow = f.take<Allow>(f.control, RecordType::kAllow);
+  BOOST_REQUIRE(allow.has_value());
+  BOOST_TEST(allow->backends[1] == 1);
+  f.allowed(4);
+  BOOST_TEST(f.take<PortfolioBackend>(f.monitor, RecordType::kPortfolioBackend).has_value());
+  auto token = f.take<PortfolioToken>(f.monitor, RecordType::kPortfolioToken);
+  BOOST_REQUIRE(token.has_value());
+  BOOST_TEST(token->slot == 2u);
+  BOOST_TEST(token->flags == uint32_t{kTokenReadOnly});
+}
+
+BOOST_AUTO_TEST_CASE(a_stranger_gets_an_empty_portfolio) {
+  Fixture f;
+  Verdict v = verdict(kVerdictLocal, "uid:5");
+  f.connect(4, &v);
+  auto allow = f.take<Allow>(f.control, RecordType::kAllow);
+  BOOST_REQUIRE(allow.has_value());
+  for (uint8_t backend : allow->backends) BOOST_TEST(backend == 0);
+  f.allowed(4);
+  BOOST_TEST(f.take<PortfolioEnd>(f.monitor, RecordType::kPortfolioEnd).has_value());
+}
+
+BOOST_AUTO_TEST_CASE(a_portfolio_larger_than_the_socket_arrives_whole) {
+  Config big = sample();
+  big.tokens.assign(1000, big.tokens[1]);
+  Fixture f(big);
+  Verdict v = verdict(kVerdictLocal, "uid:1000");
+  f.connect(4, &v);
+  BOOST_REQUIRE(f.take<Allow>(f.control, RecordType::kAllow).has_value());
+  f.allowed(4);
+  unsigned tokens = 0;
+  bool whole = false;
+  for (int i = 0; i < 5000 && !whole; i++) {
+    RecordBuffer buffer;
+    if (buffer.receive(f.monitor.get(), false) != RecordStatus::kOk) {
+      f.turn();
+      continue;
+    }
+    tokens += buffer.as<PortfolioToken>(RecordType::kPortfolioToken) != nullptr ? 1 : 0;
+    whole = buffer.as<PortfolioEnd>(RecordType::kPortfolioEnd) != nullptr;
+  }
+  BOOST_TEST(whole);
+  BOOST_TEST(tokens == 1000u);
+}
+
+BOOST_AUTO_TEST_CASE(an_ended_connection_is_forgotten) {
+  Fixture f;
+  f.connect(4);
+  BOOST_TEST(f.vault->connections() == 1u);
+  ConnectionName end = make_record<ConnectionName>(RecordType::kVaultEnd);
+  end.connection = 4;
+  send_record(f.control.get(), end);
+  f.turn();
+  BOOST_TEST(f.vault->connections() == 0u);
+  BOOST_TEST((f.look(f.auth) == RecordStatus::kClosed));
+  BOOST_TEST((f.look(f.monitor) == RecordStatus::kClosed));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
