@@ -139,7 +139,7 @@ realm_start() {
 
 # One kadmin command; its words come as words.
 realm_kadmin() {
-  kadmin.local -r "$realm_name" "$@" >"$realm_dir/kadmin.log" 2>&1 && return 0
+  kadmin.local -r "$realm_name" -p "admin@$realm_name" "$@" >"$realm_dir/kadmin.log" 2>&1 && return 0
   echo "kadmin.local $1:" && cat "$realm_dir/kadmin.log"
   return 1
 }

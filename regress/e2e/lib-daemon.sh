@@ -168,13 +168,18 @@ daemon_down() {
   }
 }
 
-# Every process of ours below that private directory: "PID NAME", the daemon itself included.
+# Every process of ours below that private directory: "PID NAME", the daemon itself included. Who is
+# not root may not ask where a process that cannot be traced comes from; then each of his counts.
 daemon_processes() {
   local p exe
   for p in /proc/[0-9]*; do
-    exe=$(readlink "$p/exe" 2>/dev/null) || continue
-    # In a chroot, the path of a process with mounts of its own begins outside.
-    case $exe in *"$LIBEXEC"/multip11*) echo "${p#/proc/} ${exe##*/}" ;; esac
+    if exe=$(readlink "$p/exe" 2>/dev/null); then
+      # In a chroot, the path of a process with mounts of its own begins outside.
+      case $exe in *"$LIBEXEC"/multip11*) echo "${p#/proc/} ${exe##*/}" ;; esac
+    elif [ -O "$p" ]; then
+      exe=$(tr '\0' '\n' <"$p/cmdline" 2>/dev/null | head -n 1)
+      case ${exe##*/} in multip11*) echo "${p#/proc/} ${exe##*/}" ;; esac
+    fi
   done
 }
 no_daemon_processes() { [ -z "$(daemon_processes)" ]; }

@@ -504,20 +504,28 @@ BOOST_AUTO_TEST_CASE(waiter_adapts) {
     looks++;
     return false;
   };
-  BOOST_TEST(!waiter.spin(never));
-  BOOST_TEST(looks == 11u);
-  for (int i = 0; i < 50; i++) waiter.waited(Waiter::now_ns() - 50'000);
-  looks = 0;
-  waiter.spin(never);
-  BOOST_TEST(looks == 101u);
-  waiter.waited(Waiter::now_ns() - 300'000);
-  looks = 0;
-  waiter.spin(never);
-  BOOST_TEST(looks == 1u);
+  auto spin = [&] {
+    looks = 0;
+    BOOST_TEST(!waiter.spin(never));
+    return looks;
+  };
+  auto took = [&](uint64_t ns) { waiter.waited(Waiter::now_ns() - ns); };
+  BOOST_TEST(spin() == 11u);
+  /* Waits of the length of a wake-up: yields that outlast one, bounded by count and by time. */
+  for (int i = 0; i < 50; i++) took(50'000);
+  unsigned most = spin();
+  BOOST_TEST(most > 11u);
+  BOOST_TEST(most <= 601u);
+  /* One odd wait changes nothing; two in a row stop the yielding for a while. */
+  took(300'000);
+  BOOST_TEST(spin() > 11u);
+  took(50'000);
+  took(300'000);
+  BOOST_TEST(spin() > 11u);
+  took(300'000);
+  BOOST_TEST(spin() == 1u);
   ::usleep(110'000);
-  looks = 0;
-  waiter.spin(never);
-  BOOST_TEST(looks == 11u);
+  BOOST_TEST(spin() == 11u);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
