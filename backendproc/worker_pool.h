@@ -86,6 +86,7 @@ class WorkerPool {
   void listen_while_running();
   void promote();
   void doorbell();
+  void disarm();
   void execute(Job* job);
   CK_RV call_library(Job* job);
   void done(Job* job);
