@@ -194,7 +194,9 @@ class TemplateGetter {
       return CKR_OK;
     }
     if (size != 0) return CKR_ARGUMENTS_BAD;
-    if (values_ && out->ulValueLen > kMaxBlank) return CKR_ARGUMENTS_BAD;
+    /* A length that fits an array of attributes says attrs. */
+    if (values_ && (out->ulValueLen > kMaxBlank || out->ulValueLen % sizeof(CK_ATTRIBUTE) == 0))
+      return CKR_ARGUMENTS_BAD;
     if (out->ulValueLen > *room_) return CKR_HOST_MEMORY;
     *room_ -= out->ulValueLen;
     out->pValue = arena_->allocate_out(out->ulValueLen);

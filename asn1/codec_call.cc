@@ -50,14 +50,6 @@ Word word_of(T* p) {
  */
 constexpr size_t kPlaceholder = 64;
 
-/* The code for a handle that cannot be on the wire, where every handle has 32 bits. */
-CK_RV bad_handle(const ArgSpec& arg) {
-  if (arg.kind == ArgKind::kSession) return CKR_SESSION_HANDLE_INVALID;
-  if (arg.kind == ArgKind::kSlot) return CKR_SLOT_ID_INVALID;
-  return std::strstr(arg.names[0], "Key") != nullptr ? CKR_KEY_HANDLE_INVALID
-                                                     : CKR_OBJECT_HANDLE_INVALID;
-}
-
 /* ---- words to a call ---- */
 
 class CallEncoder {
@@ -82,7 +74,8 @@ class CallEncoder {
       case ArgKind::kSession:
       case ArgKind::kSlot:
       case ArgKind::kHandle:
-        return put_number(w[0], number(n)) ? CKR_OK : bad_handle(arg);
+        *number(n) = nearest_number(w[0]);
+        return CKR_OK;
       case ArgKind::kNumber:
         return scalar(n, w[0]);
       case ArgKind::kBytes:
@@ -151,7 +144,8 @@ class CallEncoder {
         put_flags(word, at<BIT_STRING_t>(n), arena_);
         return CKR_OK;
       default:
-        return put_number(word, number(n)) ? CKR_OK : CKR_ARGUMENTS_BAD;
+        *number(n) = nearest_number(word);
+        return CKR_OK;
     }
   }
 

@@ -59,14 +59,15 @@ constexpr ParamStruct kHandleStruct{"handle", sizeof(CK_OBJECT_HANDLE), kHandleF
 
 /* Calls try(layout) for the layouts that the mechanism's row knows, until it says true. */
 template <class Try>
-const ParamStruct* find_layout(const MechanismRow& row, Try matches) {
-  switch (row.form) {
+const ParamStruct* find_layout(const MechanismRow* row, Try matches) {
+  if (row == nullptr) return nullptr;
+  switch (row->form) {
     case ParamForm::kNumber:
       return matches(kNumberStruct) ? &kNumberStruct : nullptr;
     case ParamForm::kHandle:
       return matches(kHandleStruct) ? &kHandleStruct : nullptr;
     case ParamForm::kStruct:
-      for (const ParamStruct* layout : row.structs)
+      for (const ParamStruct* layout : row->structs)
         if (layout != nullptr && matches(*layout)) return layout;
       return nullptr;
     default:
@@ -74,7 +75,7 @@ const ParamStruct* find_layout(const MechanismRow& row, Try matches) {
   }
 }
 
-const ParamStruct* layout_of_size(const MechanismRow& row, CK_ULONG size) {
+const ParamStruct* layout_of_size(const MechanismRow* row, CK_ULONG size) {
   return find_layout(row, [=](const ParamStruct& layout) { return layout.size == size; });
 }
 
@@ -118,8 +119,8 @@ CK_RV put_field(const ParamField& f, const void* base, ACK_PARAM_FIELD_t* out, C
     }
     case FieldKind::kHandle:
       out->present = ACK_PARAM_FIELD_PR_handle;
-      if (put_number(load<CK_OBJECT_HANDLE>(at, 0), &out->choice.handle)) return CKR_OK;
-      return CKR_KEY_HANDLE_INVALID;
+      out->choice.handle = nearest_number(load<CK_OBJECT_HANDLE>(at, 0));
+      return CKR_OK;
     case FieldKind::kInside:
       return put_nested(f, at, out, arena);
     case FieldKind::kPointer: {
@@ -203,7 +204,7 @@ bool get_struct(const ParamStruct& layout, const ACK_PARAM_FIELD_ARRAY_t& in, vo
   return true;
 }
 
-CK_RV get_parameter(const MechanismRow& row, const ACK_MECHANISM_t& in, CallArena* arena,
+CK_RV get_parameter(const MechanismRow* row, const ACK_MECHANISM_t& in, CallArena* arena,
                     CK_MECHANISM* out) {
   const auto& choice = in.pParameter.choice;
   if (in.pParameter.present == ACK_MECHANISM__pParameter_PR_fields) {
@@ -219,7 +220,7 @@ CK_RV get_parameter(const MechanismRow& row, const ACK_MECHANISM_t& in, CallAren
   if (in.pParameter.present != ACK_MECHANISM__pParameter_PR_data)
     return CKR_MECHANISM_PARAM_INVALID;
   const auto size = static_cast<CK_ULONG>(choice.data.size);
-  if (row.form == ParamForm::kOctets) {
+  if (row != nullptr && row->form == ParamForm::kOctets) {
     if (out->ulParameterLen != size) return CKR_ARGUMENTS_BAD;
     out->pParameter = pointer_to(choice.data, arena);
     return CKR_OK;
@@ -241,20 +242,19 @@ CK_RV put_mechanism(const CK_MECHANISM* mechanism, ACK_MECHANISM_PTR_t* out, Cal
   }
   out->present = ACK_MECHANISM_PTR_PR_data;
   ACK_MECHANISM_t* to = &out->choice.data;
-  if (!put_number(mechanism->mechanism, &to->mechanism)) return CKR_MECHANISM_INVALID;
+  to->mechanism = nearest_number(mechanism->mechanism);
   to->ulParameterLen = nearest_number(mechanism->ulParameterLen);
   if (mechanism->pParameter == nullptr) {
     to->pParameter.present = ACK_MECHANISM__pParameter_PR_null;
     return CKR_OK;
   }
   const MechanismRow* row = mechanism_row(mechanism->mechanism);
-  if (row == nullptr || row->form == ParamForm::kNotCarried) return CKR_MECHANISM_PARAM_INVALID;
-  if (const ParamStruct* layout = layout_of_size(*row, mechanism->ulParameterLen)) {
+  if (const ParamStruct* layout = layout_of_size(row, mechanism->ulParameterLen)) {
     to->pParameter.present = ACK_MECHANISM__pParameter_PR_fields;
     return put_struct(*layout, mechanism->pParameter, &to->pParameter.choice.fields, arena);
   }
-  if (mechanism->ulParameterLen > kMaxBlank) return CKR_HOST_MEMORY;
-  const bool octets = row->form == ParamForm::kOctets;
+  if (mechanism->ulParameterLen > kMaxBlank) return CKR_MECHANISM_PARAM_INVALID;
+  const bool octets = row != nullptr && row->form == ParamForm::kOctets;
   to->pParameter.present = ACK_MECHANISM__pParameter_PR_data;
   put_octets(mechanism->pParameter, octets ? mechanism->ulParameterLen : 0,
              &to->pParameter.choice.data);
@@ -271,9 +271,7 @@ CK_RV get_mechanism(const ACK_MECHANISM_PTR_t& in, CallArena* arena, CK_MECHANIS
     return CKR_ARGUMENTS_BAD;
   *mechanism = out;
   if (from.pParameter.present == ACK_MECHANISM__pParameter_PR_null) return CKR_OK;
-  const MechanismRow* row = mechanism_row(out->mechanism);
-  if (row == nullptr || row->form == ParamForm::kNotCarried) return CKR_MECHANISM_PARAM_INVALID;
-  return get_parameter(*row, from, arena, out);
+  return get_parameter(mechanism_row(out->mechanism), from, arena, out);
 }
 
 }  // namespace mp11::asn1

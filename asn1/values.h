@@ -65,7 +65,11 @@ constexpr bool put_number(CK_ULONG value, WireNumber* wire) {
     return false;
   return true;
 }
-/* For lengths of room and of what there is no pointer to, where the nearest number will do. */
+/*
+ * For lengths of room and of what there is no pointer to, where the nearest number will do; and for
+ * handles, mechanisms and other single arguments: kWireMost is none of these, and the library says
+ * so.
+ */
 constexpr WireNumber nearest_number(CK_ULONG value) {
   WireNumber wire = kWireMost;
   put_number(value, &wire);
@@ -168,6 +172,6 @@ CK_RV put_mechanism(const CK_MECHANISM* mechanism, ACK_MECHANISM_PTR_t* out, Cal
 CK_RV get_mechanism(const ACK_MECHANISM_PTR_t& in, CallArena* arena, CK_MECHANISM** mechanism);
 
 /* Nothing that get_template or get_mechanism makes room for alone is larger. */
-inline constexpr CK_ULONG kMaxBlank = 65536;
+inline constexpr CK_ULONG kMaxBlank = limits::kOutput;
 
 }  // namespace mp11::asn1

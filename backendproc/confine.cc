@@ -80,7 +80,7 @@ void add_neighbours(const std::string& module, std::vector<PathRule>* rules) {
 }
 
 Status limit_memory(uint64_t mib) {
-  if (mib == 0) return ok();
+  if (mib == 0 || kSanitized) return ok(); /* a sanitizer's shadow is larger than any limit */
   rlimit limit{mib << 20, mib << 20};
   /* Not RLIMIT_AS: malloc and threads reserve far more addresses than they use. */
   if (::setrlimit(RLIMIT_DATA, &limit) == 0) return ok();

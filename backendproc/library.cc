@@ -30,6 +30,7 @@
 
 #include "log.h"
 #include "os_sandbox.h"
+#include "p11_params.h"
 
 namespace mp11 {
 namespace {
@@ -82,6 +83,20 @@ unsigned functions_in(const CK_VERSION& version) {
   return before_201 ? kC_WaitForSlotEvent : kFunctions240;
 }
 
+/* The mechanism of a call whose parameter is zeroes instead of what the caller gave; or nullptr. */
+const CK_MECHANISM* without_parameter(const FunctionRow& row, const Words& words) {
+  for (unsigned i = 0; i < row.arg_count; i++) {
+    if (row.args[i].kind != ArgKind::kMechanism) continue;
+    const auto* mechanism = reinterpret_cast<const CK_MECHANISM*>(words.w[row.args[i].first]);
+    if (mechanism == nullptr || mechanism->pParameter == nullptr || mechanism->ulParameterLen == 0)
+      return nullptr;
+    const MechanismRow* known = mechanism_row(mechanism->mechanism);
+    bool carried = known != nullptr && known->form != ParamForm::kNotCarried;
+    return carried ? nullptr : mechanism;
+  }
+  return nullptr;
+}
+
 /*
  * OpenSSL reads its configuration at the first fetch of an algorithm, which may come long after
  * C_Initialize, when a provider that it names could be loaded no more. So a library that brought
@@ -126,7 +141,22 @@ CK_RV Library::call(const FunctionRow& row, const Words& words) const {
   if (row.number == kC_Initialize) return initialize();
   if (row.number == kC_WaitForSlotEvent && (words.w[0] & CKF_DONT_BLOCK) == 0)
     return CKR_FUNCTION_NOT_SUPPORTED;
-  return kCallers[row.number](*list_, words);
+  const CK_MECHANISM* lacks = without_parameter(row, words);
+  if (lacks == nullptr) return kCallers[row.number](*list_, words);
+  if (may_have(words.w[0], lacks->mechanism)) return CKR_MECHANISM_PARAM_INVALID;
+  CK_RV rv = kCallers[row.number](*list_, words);
+  if (rv == CKR_OK) fatal("%s: a mechanism that the library said it has not", row.name);
+  return rv;
+}
+
+/* Unless it says that it has not; of a session that it does not know it will say so itself. */
+bool Library::may_have(CK_SESSION_HANDLE session, CK_MECHANISM_TYPE type) const {
+  CK_SESSION_INFO opened{};
+  CK_MECHANISM_INFO info{};
+  if (list_->C_GetSessionInfo == nullptr || list_->C_GetMechanismInfo == nullptr) return true;
+  CK_RV rv = list_->C_GetSessionInfo(session, &opened);
+  if (rv != CKR_OK) return rv != CKR_SESSION_HANDLE_INVALID;
+  return list_->C_GetMechanismInfo(opened.slotID, type, &info) != CKR_MECHANISM_INVALID;
 }
 
 }  // namespace mp11

@@ -45,7 +45,8 @@ class Library {
    * Calls the function of that row; the words point to private memory of the caller's and are in
    * the order of the prototype. CKR_FUNCTION_NOT_SUPPORTED where the library has no such function
    * or the row is later than 2.40. A blocking C_WaitForSlotEvent is refused: it would keep a worker
-   * for ever.
+   * for ever. So is a mechanism that the library has and whose parameter was not carried
+   * (p11_params.def): zeroes in its place would be a wrong parameter.
    */
   CK_RV call(const FunctionRow& row, const Words& words) const;
   /*
@@ -56,6 +57,7 @@ class Library {
 
  private:
   explicit Library(const CK_FUNCTION_LIST* list) : list_(list) {}
+  bool may_have(CK_SESSION_HANDLE session, CK_MECHANISM_TYPE type) const;
   const CK_FUNCTION_LIST* list_;
 };
 

@@ -70,8 +70,8 @@ void WorkerPool::run(int owner_fd) {
 }
 
 /*
- * Takes the bell off the socket by hand: Channel::disarm() is for the thread that receives, which
- * by now may be another.
+ * Takes the bell off the socket by hand: Channel::take_back_arm() is for the thread that receives,
+ * which by now may be another.
  */
 void WorkerPool::doorbell() {
   uint8_t bell;
@@ -109,10 +109,7 @@ WorkerPool::Job* WorkerPool::next_runnable() {
   for (size_t i = 0; i < jobs_.size(); i++) {
     Job* job = jobs_[i];
     if (job->running) continue;
-    auto before = [job](const Job* other) {
-      return job->alone || other->alone ||
-             (job->by_session && other->by_session && job->session == other->session);
-    };
+    auto before = [job](const Job* other) { return job->turn->waits_for(*other->turn); };
     auto end = jobs_.begin() + static_cast<ptrdiff_t>(i);
     if (std::find_if(jobs_.begin(), end, before) == end) return job;
   }
@@ -128,7 +125,7 @@ void WorkerPool::receive(Lock* lock) {
   free_.pop_back();
   if (armed_) {
     armed_ = false;
-    channel_->disarm();
+    channel_->take_back_arm();
   }
   receiving_ = true;
   lock->unlock();
@@ -138,9 +135,7 @@ void WorkerPool::receive(Lock* lock) {
   job->row = function_row(job->call.rec.function);
   if (job->row == nullptr || (job->call.rec.flags & kFlagReply) != 0)
     fatal("the monitor sent what is no call");
-  job->by_session = job->row->has(ArgKind::kSession);
-  job->session = job->call.rec.primary;
-  job->alone = job->row->number == kC_Initialize || job->row->number == kC_Finalize;
+  job->turn.emplace(job->call.rec);
   lock->lock();
   receiving_ = false;
   jobs_.push_back(job);
@@ -159,7 +154,7 @@ void WorkerPool::listen_while_running() {
   }
   if (armed_) {
     armed_ = false;
-    channel_->disarm();
+    channel_->take_back_arm();
   }
   promote();
 }
@@ -175,7 +170,7 @@ void WorkerPool::disarm() {
   Lock lock(mutex_);
   if (!armed_) return;
   armed_ = false;
-  channel_->disarm();
+  channel_->take_back_arm();
 }
 
 void WorkerPool::execute(Job* job) {
@@ -220,11 +215,11 @@ CK_RV WorkerPool::call_library(Job* job) {
     }
   }
   try {
-    pack_reply(row, words, rv, &job->reply);
+    pack_reply(row, words, rv, &job->reply, Lend::kYes);
   } catch (const std::bad_alloc&) {
     rv = CKR_HOST_MEMORY;
     job->reply.clear();
-    pack_reply(row, words, rv, &job->reply);
+    pack_reply(row, words, rv, &job->reply, Lend::kYes);
   }
   return rv;
 }

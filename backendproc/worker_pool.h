@@ -44,6 +44,7 @@
 #include <optional>
 #include <vector>
 
+#include "call_turn.h"
 #include "channel.h"
 #include "library.h"
 #include "marshal.h"
@@ -72,9 +73,7 @@ class WorkerPool {
     CallArena arena;
     const FunctionRow* row = nullptr;
     /* For the order; the rest belongs to the worker that runs it. */
-    bool by_session = false;
-    uint64_t session = 0;
-    bool alone = false; /* C_Initialize, C_Finalize */
+    std::optional<CallTurn> turn; /* always, once it is received */
     bool running = false;
   };
   using Lock = std::unique_lock<std::mutex>;

@@ -475,7 +475,9 @@ ConfigPlaces config_places() {
   return places;
 }
 
-Result<ClientConfig> load_config(const ConfigPlaces& places) {
+namespace {
+
+Result<ClientConfig> load_all(const ConfigPlaces& places) {
   ClientConfig config;
   std::vector<std::string> files = {places.system_file, places.user_file};
   if (!places.only_file.empty()) files = {places.only_file};
@@ -497,6 +499,18 @@ Result<ClientConfig> load_config(const ConfigPlaces& places) {
     if (!same) config.backend = *server;
   }
   return config;
+}
+
+}  // namespace
+
+/* What the error quotes may hold line breaks, and forge a line of the log. */
+Result<ClientConfig> load_config(const ConfigPlaces& places) {
+  Result<ClientConfig> config = load_all(places);
+  if (config) return config;
+  Error error = config.error();
+  for (char& c : error.text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
+  return error;
 }
 
 }  // namespace mp11::client

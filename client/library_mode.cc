@@ -28,8 +28,11 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <atomic>
 #include <chrono>
+#include <deque>
 
+#include "call_turn.h"
 #include "client_log.h"
 #include "os_process.h"
 #include "process_state.h"
@@ -55,6 +58,11 @@ uint64_t deadline_after_ms(uint32_t ms) {
 
 bool passed(uint64_t deadline_ns) { return deadline_ns != 0 && Waiter::now_ns() >= deadline_ns; }
 
+/* A server runs each backend for this application alone, so that none has more workers. */
+unsigned calls_at_once(const BackendConfig& config) {
+  return config.kind == BackendKind::kLibrary ? config.workers : limits::kCallsPerBackend;
+}
+
 /* The one backend, shown as it is: every slot of it, and nothing between it and the user. */
 Portfolio portfolio_of(const ClientConfig& config) {
   Portfolio portfolio;
@@ -78,16 +86,23 @@ Portfolio portfolio_of(const ClientConfig& config) {
 /* A call, and the thread that waits for its reply. */
 struct LibraryMode::Slot {
   SessionMonitor::Call call;
+  const Message* message = nullptr; /* of the call: what is sent */
   std::condition_variable woken;
   uint64_t id = 0;
-  bool replied = false;
+  uint64_t sent_ns = 0;     /* CLOCK_MONOTONIC */
+  uint64_t expected_ns = 0; /* when its reply usually comes; 0: not known */
+  bool may_send = false;
+  /* This and the two flags of Connection change under the mutex, and are looked at without it. */
+  std::atomic<bool> replied = false;
+  Waiter waiter;
   Link* asked = nullptr; /* where the last reply came from */
 };
 
 /* A running backend. Lives as long as a thread of ours is in its channel. */
 struct LibraryMode::Connection {
-  explicit Connection(Launched launched)
-      : channel(std::move(launched.channel)),
+  Connection(Launched launched, unsigned most_calls)
+      : most(most_calls),
+        channel(std::move(launched.channel)),
         pidfd(std::move(launched.pidfd)),
         said(std::move(launched.said)) {
     waiting.reserve(limits::kCallsPerBackend);
@@ -95,17 +110,43 @@ struct LibraryMode::Connection {
   }
   ~Connection() { forget_socket(channel->fd()); }
 
+  const unsigned most; /* calls at once */
   std::unique_ptr<Channel> channel;
   UniqueFd pidfd;
   UniqueFd said;
   std::mutex sending; /* one sends at a time, apart from the mutex of LibraryMode */
-  bool receiving = false;
-  bool dead = false;
-  bool answered = false; /* it has sent a reply, so its start came to something */
+  std::atomic<bool> receiving = false;
+  std::atomic<bool> dead = false;
+  bool proven = false; /* more than C_Initialize was answered: its start came to something */
   uint64_t last_id = 0;
-  Message incoming;             /* of the thread that receives */
-  std::vector<Slot*> waiting;   /* calls in flight */
-  std::condition_variable room; /* fewer in flight, or dead */
+  Pace pace;
+  Message incoming;           /* of the thread that receives */
+  std::vector<Slot*> waiting; /* calls in flight, or about to be sent */
+  std::deque<Slot*> queue;    /* calls that wait for these, in order */
+
+  /* Whether the library can run it beside those before it. */
+  bool has_turn(const Slot& slot) const {
+    if (waiting.empty() && queue.empty()) return true;
+    if (waiting.size() >= most) return false;
+    const CallTurn turn(slot.message->rec);
+    auto before = [&](const Slot* other) { return turn.waits_for(CallTurn(other->message->rec)); };
+    return std::none_of(waiting.begin(), waiting.end(), before) &&
+           std::none_of(queue.begin(), std::find(queue.begin(), queue.end(), &slot), before);
+  }
+  /* Whose turn has come is in flight from here on. */
+  void advance_queue() {
+    for (auto it = queue.begin(); it != queue.end() && waiting.size() < most;) {
+      Slot* slot = *it;
+      if (!has_turn(*slot)) {
+        ++it;
+        continue;
+      }
+      it = queue.erase(it);
+      waiting.push_back(slot);
+      slot->may_send = true;
+      slot->woken.notify_one();
+    }
+  }
 };
 
 struct LibraryMode::Link {
@@ -155,7 +196,7 @@ void LibraryMode::give_back(std::unique_ptr<Slot> slot) {
 
 CK_RV LibraryMode::call(const FunctionRow& row, const Words& words) {
   std::unique_ptr<Slot> slot = take_slot();
-  CK_RV rv = pack_call(row, words, &slot->call.request);
+  CK_RV rv = pack_call(row, words, &slot->call.request, Lend::kYes);
   if (rv == CKR_OK) {
     run(slot.get());
     const Message& reply = slot->call.reply;
@@ -218,7 +259,7 @@ void LibraryMode::start(Link* link, Lock* lock) {
   Result<Launched> launched = launch(link->config);
   ConnectionPtr connection;
   if (launched)
-    connection = std::make_shared<Connection>(std::move(*launched));
+    connection = std::make_shared<Connection>(std::move(*launched), calls_at_once(link->config));
   else
     report_error("%s: %s", link->config.name.c_str(), launched.error().text.c_str());
   lock->lock();
@@ -227,8 +268,7 @@ void LibraryMode::start(Link* link, Lock* lock) {
     monitor_.spawned(link->number, kSpawnOk);
     return;
   }
-  link->not_before_ns =
-      Waiter::now_ns() + (kFirstBackOffNs << std::min(link->failed_starts++, kMostDoublings));
+  put_off_start(link, false);
   monitor_.spawned(link->number, kSpawnFailed);
 }
 
@@ -260,14 +300,14 @@ bool LibraryMode::exchange(Slot* slot, const SessionMonitor::Step& step, Lock* l
     monitor_.backend_gone(link->number);
     return false;
   }
-  while (!connection->dead && connection->waiting.size() >= limits::kCallsPerBackend)
-    connection->room.wait(*lock);
-  if (connection->dead) return false;
+  slot->message = step.message;
+  if (!take_turn(slot, connection, lock)) return false;
 
   slot->id = ++connection->last_id;
-  slot->replied = false;
+  slot->sent_ns = Waiter::now_ns();
+  const uint64_t usual_ns = connection->pace.expected_ns(step.message->rec.function);
+  slot->expected_ns = usual_ns == 0 ? 0 : slot->sent_ns + usual_ns;
   step.message->rec.id = slot->id;
-  connection->waiting.push_back(slot);
   const uint64_t deadline_ns = deadline_after_ms(monitor_.deadline_ms(link->number, step.deadline));
   lock->unlock();
   ChannelStatus status;
@@ -282,11 +322,30 @@ bool LibraryMode::exchange(Slot* slot, const SessionMonitor::Step& step, Lock* l
 
   const bool replied = await_reply(slot, link, connection, deadline_ns, lock);
   std::erase(connection->waiting, slot);
-  connection->room.notify_one();
+  connection->advance_queue();
   /* Somebody else receives from here on. */
   if (!connection->receiving && !connection->waiting.empty())
     connection->waiting.front()->woken.notify_one();
   return replied;
+}
+
+/* Waits until the call may be sent; its deadline begins then. False: the backend is dead. */
+bool LibraryMode::take_turn(Slot* slot, const ConnectionPtr& connection, Lock* lock) {
+  slot->id = 0; /* not sent: no reply can be its */
+  slot->expected_ns = 0;
+  slot->replied = false;
+  slot->may_send = false;
+  if (!connection->dead && connection->queue.empty() && connection->has_turn(*slot)) {
+    connection->waiting.push_back(slot);
+    return true;
+  }
+  connection->queue.push_back(slot);
+  connection->advance_queue();
+  while (!connection->dead && !slot->may_send) slot->woken.wait(*lock);
+  if (!connection->dead) return true;
+  std::erase(connection->queue, slot);
+  std::erase(connection->waiting, slot);
+  return false;
 }
 
 bool LibraryMode::await_reply(Slot* slot, Link* link, const ConnectionPtr& connection,
@@ -296,6 +355,8 @@ bool LibraryMode::await_reply(Slot* slot, Link* link, const ConnectionPtr& conne
       fail(link, connection, "missed a deadline");
     else if (!connection->receiving)
       receive(slot, link, connection, deadline_ns, lock);
+    else if (reply_soon(slot, connection, lock))
+      continue;
     else if (deadline_ns == 0)
       slot->woken.wait(*lock);
     else
@@ -304,15 +365,27 @@ bool LibraryMode::await_reply(Slot* slot, Link* link, const ConnectionPtr& conne
   return slot->replied;
 }
 
+/* While another thread receives: waking up from a sleep costs more than looking for a while. */
+bool LibraryMode::reply_soon(Slot* slot, const ConnectionPtr& connection, Lock* lock) {
+  auto ready = [&] { return slot->replied || !connection->receiving || connection->dead; };
+  lock->unlock();
+  slot->waiter.spin(ready);
+  lock->lock();
+  return ready();
+}
+
 /* Receives one reply, whosever it is, or waits in vain until the deadline. */
 void LibraryMode::receive(Slot* slot, Link* link, const ConnectionPtr& connection,
                           uint64_t deadline_ns, Lock* lock) {
   connection->receiving = true;
+  uint64_t expected_ns = slot->expected_ns;
+  for (const Slot* other : connection->waiting)
+    if (!other->replied) expected_ns = std::min(expected_ns, other->expected_ns);
   lock->unlock();
   ChannelStatus status = ChannelStatus::kBroken;
   bool short_of_memory = false;
   try {
-    status = connection->channel->receive(&connection->incoming, deadline_ns);
+    status = connection->channel->receive(&connection->incoming, deadline_ns, expected_ns);
   } catch (const std::bad_alloc&) {
     short_of_memory = true;
   }
@@ -330,11 +403,12 @@ void LibraryMode::receive(Slot* slot, Link* link, const ConnectionPtr& connectio
 }
 
 bool LibraryMode::deliver(Connection* connection, Slot* own) {
-  connection->answered = true;
+  connection->proven |= connection->incoming.rec.function != kC_Initialize;
   for (Slot* slot : connection->waiting) {
-    if (slot->id != connection->incoming.rec.id || slot->replied) continue;
+    if (slot->id == 0 || slot->id != connection->incoming.rec.id || slot->replied) continue;
     std::swap(slot->call.reply, connection->incoming);
     slot->replied = true;
+    connection->pace.took(slot->call.reply.rec.function, Waiter::now_ns() - slot->sent_ns);
     if (slot != own) slot->woken.notify_one();
     return true;
   }
@@ -351,7 +425,7 @@ void LibraryMode::cut(Connection* connection) {
       report_error("%s", killed.error().text.c_str());
   ::shutdown(connection->channel->fd(), SHUT_RDWR);
   for (Slot* slot : connection->waiting) slot->woken.notify_one();
-  connection->room.notify_all();
+  for (Slot* slot : connection->queue) slot->woken.notify_one();
 }
 
 /* why: for the log; nullptr when it is meant to end. */
@@ -364,11 +438,7 @@ void LibraryMode::fail(Link* link, const ConnectionPtr& connection, const char* 
   cut(connection.get());
   if (link->connection != connection) return;
   link->connection.reset();
-  if (connection->answered)
-    link->failed_starts = 0;
-  else
-    link->not_before_ns =
-        Waiter::now_ns() + (kFirstBackOffNs << std::min(link->failed_starts++, kMostDoublings));
+  put_off_start(link, connection->proven);
   monitor_.backend_gone(link->number);
 }
 
@@ -377,7 +447,16 @@ void LibraryMode::end_backend(uint32_t backend) {
   if (!link.connection) return;
   if (!finalizing_) report_said(link.config.name, link.connection->said.get());
   cut(link.connection.get());
+  if (!finalizing_) put_off_start(&link, link.connection->proven);
   link.connection.reset();
+}
+
+void LibraryMode::put_off_start(Link* link, bool proven) {
+  if (proven)
+    link->failed_starts = 0;
+  else
+    link->not_before_ns =
+        Waiter::now_ns() + (kFirstBackOffNs << std::min(link->failed_starts++, kMostDoublings));
 }
 
 void LibraryMode::unlock(uint32_t backend) {

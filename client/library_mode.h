@@ -26,9 +26,9 @@
  * no threads here but the application's own, each of which runs its call from beginning to end.
  *
  * One mutex guards SessionMonitor and everything here; it is never held while something is waited
- * for: a reply, room in a channel, the start of a process, a lock file. Of the threads that wait
- * for replies of one backend, one receives, for all of them; when it has its own reply, another
- * goes on.
+ * for: a turn, a reply, room in a channel, the start of a process, a lock file. Of the threads that
+ * wait for replies of one backend, one receives, for all of them; when it has its own reply,
+ * another goes on.
  *
  * Trust: what SessionMonitor and Channel say of the backend; and a backend that misses a deadline,
  * or answers what was not asked, is ended.
@@ -77,6 +77,8 @@ class LibraryMode final : public MonitorHost {
   void start(Link* link, Lock* lock);
   void take_lock(Slot* slot, Link* link, LockMode mode, Lock* lock);
   bool exchange(Slot* slot, const SessionMonitor::Step& step, Lock* lock);
+  bool take_turn(Slot* slot, const ConnectionPtr& connection, Lock* lock);
+  bool reply_soon(Slot* slot, const ConnectionPtr& connection, Lock* lock);
   bool await_reply(Slot* slot, Link* link, const ConnectionPtr& connection, uint64_t deadline_ns,
                    Lock* lock);
   void receive(Slot* slot, Link* link, const ConnectionPtr& connection, uint64_t deadline_ns,
@@ -84,6 +86,7 @@ class LibraryMode final : public MonitorHost {
   bool deliver(Connection* connection, Slot* own);
   void fail(Link* link, const ConnectionPtr& connection, const char* why);
   void cut(Connection* connection);
+  void put_off_start(Link* link, bool proven);
   void abandon();
 
   std::mutex mutex_; /* of everything below */

@@ -36,6 +36,8 @@ namespace {
 
 /* Octets waiting to be written beyond this, and no more calls are wrapped. */
 constexpr size_t kOutHigh = 256u << 10;
+/* Room in the application's ring comes without a bell. */
+constexpr uint64_t kRoomSliceNs = 1000000;
 
 }  // namespace
 
@@ -131,9 +133,9 @@ bool RemoteConnection::pump_output() {
   while (!sending_.empty() && server_->unwritten() < kOutHigh) {
     Call* call = sending_.front();
     sending_.pop_front();
-    fragment_.clear();
     bool more = write_frame(&call->rest, &fragment_);
     server_->wrap(wrapping_.get(), fragment_.span());
+    fragment_.clear();
     progress = true;
     if (more) {
       sending_.push_back(call);
@@ -141,6 +143,7 @@ bool RemoteConnection::pump_output() {
     }
     call->der.clear();
     call->state = Call::State::kSent;
+    call->sent_ns = Waiter::now_ns();
   }
   return server_->write() || progress;
 }
@@ -158,7 +161,9 @@ bool RemoteConnection::pump_server() {
       server_->end("the server sent a frame that breaks a limit");
       break;
     }
-    if (!take_return(number, message_.span())) {
+    const bool fits = take_return(number, message_.span());
+    message_.clear(); /* at once: it may be long until the next message is swapped in */
+    if (!fits) {
       server_->end("the server sent a return that fits no call");
       break;
     }
@@ -182,6 +187,7 @@ bool RemoteConnection::take_return(uint32_t number, std::span<const uint8_t> der
   if (!received.envelope.failure &&
       decode_return(received, *it->row, it->words, &it->arena, &rv) != CodecStatus::kOk)
     return false;
+  pace_.took(it->row->number, Waiter::now_ns() - it->sent_ns);
   give_reply(&*it, rv);
   return true;
 }
@@ -189,27 +195,34 @@ bool RemoteConnection::take_return(uint32_t number, std::span<const uint8_t> der
 /* Nothing to do: a few looks at both sides with a yield between, then poll. */
 void RemoteConnection::sleep() {
   bool takes_calls = free_call() != nullptr;
-  uint64_t started = Waiter::now_ns();
-  bool ready = waiter_.spin([&] {
+  const uint64_t expected = expected_ns();
+  const uint64_t nap = Waiter::nap_ns(expected, Waiter::now_ns());
+  auto ready = [&] {
     return (takes_calls && application_->readable()) || server_->read() || server_->ended();
-  });
-  if (ready) {
-    waiter_.waited(started);
-    return;
-  }
+  };
+  if (nap == 0 && waiter_.spin(ready, expected)) return;
   bool armed = application_->arm() || !takes_calls;
   pollfd fds[3] = {
       {server_->fd(), POLLIN, 0}, {application_->fd(), POLLIN, 0}, {owner_, POLLIN, 0}};
   if (server_->unwritten() != 0) fds[0].events |= POLLOUT;
-  /* Room in the application's ring comes without a bell. */
-  int timeout = replying_.empty() ? -1 : 1;
-  if (::poll(fds, 3, armed ? timeout : 0) < 0 && errno != EINTR)
-    fatal("poll: %s", std::strerror(errno));
-  waiter_.waited(started);
+  uint64_t longest = replying_.empty() ? UINT64_MAX : kRoomSliceNs;
+  if (nap != 0) longest = std::min(longest, nap);
+  wait_for_events(fds, armed ? longest : 0);
   if (application_->disarm() == ChannelStatus::kClosed && !application_->readable())
     application_gone_ = true;
   if (fds[2].revents != 0) application_gone_ = true;
   if (fds[0].revents != 0) server_->read();
+}
+
+/* When the server's next return usually comes; 0: nobody knows. */
+uint64_t RemoteConnection::expected_ns() const {
+  uint64_t next = UINT64_MAX;
+  for (const Call& call : calls_) {
+    if (call.state != Call::State::kSent) continue;
+    const uint64_t usual = pace_.expected_ns(call.row->number);
+    next = std::min(next, usual == 0 ? 0 : call.sent_ns + usual);
+  }
+  return next == UINT64_MAX ? 0 : next;
 }
 
 RemoteConnection::Call* RemoteConnection::free_call() {

@@ -61,6 +61,7 @@ class RemoteConnection {
     State state = State::kFree;
     uint64_t id = 0;     /* of the application's message */
     uint32_t number = 0; /* of ours */
+    uint64_t sent_ns = 0;
     const FunctionRow* row = nullptr;
     Words words;
     CallArena arena;
@@ -76,6 +77,7 @@ class RemoteConnection {
   bool pump_output();
   bool take_return(uint32_t number, std::span<const uint8_t> der);
   void sleep();
+  uint64_t expected_ns() const;
   Call* free_call();
 
   Channel* application_;
@@ -92,6 +94,7 @@ class RemoteConnection {
   SecureBuffer message_;
   uint32_t next_number_ = 1;
   Waiter waiter_;
+  Pace pace_;
   bool said_hello_ = false;
   bool finalized_ = false;
   bool application_gone_ = false;

@@ -26,12 +26,12 @@
 #include <new>
 
 #include "marshal.h"
+#include "memory_fence.h"
 
 namespace mp11 {
 namespace {
 
 constexpr size_t kAlign = 16;
-constexpr size_t kFirstBlock = 64u << 10;
 constexpr size_t kKeptBlock = 2u << 20;
 constexpr unsigned kLightUses = 16;
 
@@ -41,12 +41,14 @@ constexpr size_t round_up(size_t size) { return (size + kAlign - 1) / kAlign * k
 
 void* CallArena::allocate(size_t size) {
   if (size > SIZE_MAX / 2) throw std::bad_alloc();
-  size_t need = std::max(round_up(size), kAlign);
+  size_t need = std::max(round_up(size), kAlign) + kFence;
   if (blocks_.empty() || need > blocks_.back().size() - used_) {
-    blocks_.emplace_back(std::max(need, kFirstBlock));
+    blocks_.emplace_back(std::max(need, blocks_.empty() ? first_block_ : kFirstBlock));
+    forbid_access(blocks_.back().data(), blocks_.back().size());
     used_ = 0;
   }
   void* p = blocks_.back().data() + used_;
+  allow_access(p, size);
   used_ += need;
   return p;
 }
@@ -64,28 +66,35 @@ size_t CallArena::room(const void* out) {
   return room;
 }
 
+size_t CallArena::size() const {
+  size_t total = 0;
+  for (const SecureBuffer& block : blocks_) total += block.size();
+  return total;
+}
+
 /*
- * Keeps one block: a larger one only while bulk data goes on, as SecureBuffer does. Blocks but the
- * last count as used whole.
+ * Keeps one block, as large as all of them: so bulk data that goes on finds its memory mapped. A
+ * large one goes when it was not needed for a while, as SecureBuffer's does. Blocks but the last
+ * count as used whole.
  */
 void CallArena::clear() {
   if (blocks_.empty()) return;
-  for (SecureBuffer& block : blocks_)
-    wipe(block.data(), &block == &blocks_.back() ? used_ : block.size());
-  auto largest = std::max_element(
-      blocks_.begin(), blocks_.end(),
-      [](const SecureBuffer& a, const SecureBuffer& b) { return a.size() < b.size(); });
-  bool light = blocks_.size() == 1 && used_ < largest->size() / 4;
-  light_uses_ = light ? light_uses_ + 1 : 0;
-  used_ = 0;
-  if (largest->size() > kKeptBlock ||
-      (largest->size() > kFirstBlock && light_uses_ >= kLightUses)) {
-    blocks_.clear();
-    light_uses_ = 0;
-    return;
+  size_t total = 0;
+  for (SecureBuffer& block : blocks_) {
+    total += block.size();
+    size_t used = &block == &blocks_.back() ? used_ : block.size();
+    allow_access(block.data(), used);
+    wipe(block.data(), used);
+    forbid_access(block.data(), used);
   }
-  blocks_.front().swap(*largest);
-  blocks_.resize(1);
+  const bool one = blocks_.size() == 1;
+  light_uses_ = one && used_ < total / 4 ? light_uses_ + 1 : 0;
+  used_ = 0;
+  const bool give_back = total > kKeptBlock || (total > kFirstBlock && light_uses_ >= kLightUses);
+  if (one && !give_back) return;
+  first_block_ = give_back ? kFirstBlock : total;
+  blocks_.clear();
+  light_uses_ = 0;
 }
 
 }  // namespace mp11

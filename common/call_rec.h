@@ -87,11 +87,23 @@ struct Message {
   CallRec rec;
   std::vector<uint64_t> list; /* the handle list */
   SecureBuffer bytes;
+  /*
+   * Of a message to be sent: octets that stand elsewhere until it is sent, so that long ones are
+   * copied once on their way into the channel. They belong after the first `at` of bytes. None in
+   * a message that was received.
+   */
+  struct Lent {
+    const uint8_t* data = nullptr;
+    size_t size = 0;
+    size_t at = 0;
+  } lent;
 
+  size_t size() const { return bytes.size() + lent.size; }
   void clear() {
     rec = CallRec{};
     list.clear();
     bytes.clear();
+    lent = {};
   }
 };
 

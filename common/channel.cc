@@ -39,6 +39,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -47,6 +48,7 @@
 #include <atomic>
 
 #include "channel_ring.h"
+#include "log.h"
 #include "shm_segment.h"
 
 namespace mp11 {
@@ -55,8 +57,6 @@ namespace {
 
 /* While waiting for room: how often to look whether the other side is still there. */
 constexpr uint64_t kRoomSliceNs = 100'000'000;
-/* The longest sleep of a worker: interrupt() gets through even if the peer hides its wake-up. */
-constexpr uint64_t kWorkerSliceNs = 5'000'000'000;
 /* How soon an idle side looks whether it can give arena memory back. */
 constexpr uint64_t kTrimSliceNs = 250'000'000;
 /* Doorbells taken off the socket in one go. The queue holds more; poll then returns at once. */
@@ -68,13 +68,16 @@ uint64_t time_left(uint64_t deadline_ns, uint64_t now_ns, uint64_t slice_ns) {
   return now_ns >= deadline_ns ? 0 : std::min(deadline_ns - now_ns, slice_ns);
 }
 
+int poll_ns(std::span<pollfd> fds, uint64_t timeout_ns) {
+  timespec timeout{static_cast<time_t>(timeout_ns / 1000000000u),
+                   static_cast<long>(timeout_ns % 1000000000u)};
+  return ::ppoll(fds.data(), fds.size(), timeout_ns == UINT64_MAX ? nullptr : &timeout, nullptr);
+}
+
 /* Polls one descriptor; UINT64_MAX: for ever. What poll says, 0 for nothing (or a signal). */
 short poll_one(int fd, short events, uint64_t timeout_ns) {
   pollfd one{fd, events, 0};
-  timespec timeout{static_cast<time_t>(timeout_ns / 1000000000u),
-                   static_cast<long>(timeout_ns % 1000000000u)};
-  int ready = ::ppoll(&one, 1, timeout_ns == UINT64_MAX ? nullptr : &timeout, nullptr);
-  return ready > 0 ? one.revents : short{0};
+  return poll_ns(std::span(&one, 1), timeout_ns) > 0 ? one.revents : short{0};
 }
 
 Error failed(const char* what, int code) {
@@ -176,6 +179,7 @@ struct Channel::State {
   std::atomic<bool> broken{false};
   std::atomic<bool> closed{false};
   std::atomic<bool> interrupted{false};
+  std::atomic<bool> on_futex{false};   /* the worker is asleep, or nearly */
   std::atomic<bool> wants_room{false}; /* the last try_send said kAgain */
 };
 
@@ -204,10 +208,12 @@ void Channel::State::sleep_until_readable(uint64_t timeout_ns) {
 
 void Channel::State::sleep_on_futex() {
   const size_t word = receiver.where().reader_sleep;
+  on_futex.store(true);
   segment.store(word, ring::kOnFutex);
   if (!interrupted.load() && !receiver.readable())
-    segment.futex_wait(word, ring::kOnFutex, sender.may_trim() ? kTrimSliceNs : kWorkerSliceNs);
+    segment.futex_wait(word, ring::kOnFutex, sender.may_trim() ? kTrimSliceNs : UINT64_MAX);
   segment.store(word, ring::kAwake);
+  on_futex.store(false);
 }
 
 /* recv, not recvmsg: descriptors that the other side attached to a bell are dropped. */
@@ -270,7 +276,6 @@ ChannelStatus Channel::send(const Message& message, uint64_t deadline_ns) {
     }
     if (!state_->send_waiter.spin([this] { return state_->sender.room_changed(); }))
       state_->sleep_until_room(left);
-    state_->send_waiter.waited(started);
     status = state_->put(message, &sent);
   }
   return status;
@@ -284,30 +289,28 @@ ChannelStatus Channel::try_receive(Message* message) {
   return status == ChannelStatus::kAgain && closed ? ChannelStatus::kClosed : status;
 }
 
-ChannelStatus Channel::receive(Message* message, uint64_t deadline_ns) {
+ChannelStatus Channel::receive(Message* message, uint64_t deadline_ns, uint64_t expected_ns) {
   ChannelStatus status = try_receive(message);
-  if (status != ChannelStatus::kAgain) return status;
-  const uint64_t started = Waiter::now_ns();
   while (status == ChannelStatus::kAgain) {
     /* Each time round, as the other side may keep us busy with an index that comes and goes. */
+    const uint64_t now = Waiter::now_ns();
     const uint64_t slice = state_->sender.may_trim() ? kTrimSliceNs : UINT64_MAX;
-    const uint64_t left = time_left(deadline_ns, Waiter::now_ns(), slice);
+    const uint64_t left = time_left(deadline_ns, now, slice);
     if (left == 0) return ChannelStatus::kTimeout;
-    if (!state_->receive_waiter.spin([this] { return readable(); })) {
+    if (const uint64_t nap = Waiter::nap_ns(expected_ns, now); nap != 0) {
+      state_->sleep_until_readable(std::min(left, nap));
+    } else if (!state_->receive_waiter.spin([this] { return readable(); }, expected_ns)) {
       state_->sleep_until_readable(left);
       state_->sender.trim();
     }
     status = try_receive(message);
   }
-  state_->receive_waiter.waited(started);
   return status;
 }
 
 ChannelStatus Channel::receive_futex(Message* message) {
   if (state_->interrupted.load()) return ChannelStatus::kClosed;
   ChannelStatus status = try_receive(message);
-  if (status != ChannelStatus::kAgain) return status;
-  const uint64_t started = Waiter::now_ns();
   while (status == ChannelStatus::kAgain) {
     if (!state_->receive_waiter.spin([this] { return readable(); })) {
       state_->sleep_on_futex();
@@ -316,15 +319,18 @@ ChannelStatus Channel::receive_futex(Message* message) {
     if (state_->interrupted.load()) return ChannelStatus::kClosed;
     status = try_receive(message);
   }
-  state_->receive_waiter.waited(started);
   return status;
 }
 
+/* Again until it is through: the peer can put the word back between the store and the sleep. */
 void Channel::interrupt() {
   const size_t word = state_->receiver.where().reader_sleep;
   state_->interrupted.store(true);
-  state_->segment.store(word, ring::kAwake);
-  state_->segment.futex_wake_all(word);
+  do {
+    state_->segment.store(word, ring::kAwake);
+    state_->segment.futex_wake_all(word);
+    ::sched_yield();
+  } while (state_->on_futex.load());
 }
 
 /* Takes the requests for doorbells back. */
@@ -355,6 +361,18 @@ ChannelStatus Channel::disarm() {
   state.drain(kDrainMost);
   if (state.is_broken()) return ChannelStatus::kBroken;
   return state.is_closed() ? ChannelStatus::kClosed : ChannelStatus::kOk;
+}
+
+void wait_for_events(std::span<pollfd> fds, uint64_t longest_ns) {
+  for (pollfd& fd : fds) fd.revents = 0;
+  if (poll_ns(fds, longest_ns) < 0 && errno != EINTR) fatal("poll: %s", strerror(errno));
+}
+
+void Channel::take_back_arm() {
+  State& state = *state_;
+  const size_t word = state.receiver.where().reader_sleep;
+  if (state.segment.exchange(word, ring::kAwake) != ring::kWantsDoorbell) state.drain(1);
+  state.stay_awake();
 }
 
 bool Channel::readable() const { return state_->receiver.readable(); }

@@ -39,8 +39,13 @@
  * Threads: one thread sends and one receives at a time; callers with more hold a lock of their own.
  */
 #pragma once
+#include <poll.h>
+
+#include <algorithm>
+#include <array>
 #include <cstdint>
 #include <memory>
+#include <span>
 
 #include "call_rec.h"
 #include "result.h"
@@ -89,9 +94,9 @@ class Channel {
   ChannelStatus try_receive(Message* message);
   /*
    * The same, waiting: a few yields (Waiter below), then sleep. Sleeps in poll on the socket, so
-   * it sees death.
+   * it sees death. expected_ns: when the next message probably comes (0: not known).
    */
-  ChannelStatus receive(Message* message, uint64_t deadline_ns);
+  ChannelStatus receive(Message* message, uint64_t deadline_ns, uint64_t expected_ns = 0);
   /* For workers of a backend: sleeps on the futex; another thread watches the socket. */
   ChannelStatus receive_futex(Message* message);
   /* Makes receive_futex of this side return kClosed, in every thread. */
@@ -109,6 +114,8 @@ class Channel {
   int fd() const { return socket_.get(); }
   bool arm();
   ChannelStatus disarm();
+  /* disarm() for who did not sleep after arm(): no system call unless a doorbell was rung. */
+  void take_back_arm();
 
   /* True when a receive would find a record; two loads, no system call. */
   bool readable() const;
@@ -124,36 +131,67 @@ class Channel {
 };
 
 /*
- * How long to yield before sleeping: 10 to 600 calls of sched_yield by the last latencies, for at
- * most 150 us, and none for 100 ms after two waits in a row of more than 200 us (waiter.cc).
+ * How long to look, with a yield between looks, before sleeping; waiter.cc has the figures and the
+ * reasons. For one thread at a time.
  */
 class Waiter {
  public:
-  /* Calls ready() between yields; true as soon as it says true, false when it is time to sleep. */
+  /*
+   * Calls ready() between yields; true as soon as it says true, false when it is time to sleep:
+   * after kSpinNs, and as long after expected_ns if that is near; or at once for kQuietNs after
+   * yielding has cost too much.
+   */
   template <class Ready>
-  bool spin(Ready ready) {
-    unsigned rounds = begin();
-    uint64_t until = rounds > kRoundsUnclocked ? now_ns() + kSpinNs : 0;
-    for (unsigned i = 0; i < rounds; i++) {
-      if (ready()) return true;
-      yield();
-      if (i % kRoundsUnclocked == kRoundsUnclocked - 1 && until != 0 && now_ns() > until) break;
+  bool spin(Ready ready, uint64_t expected_ns = 0) {
+    uint64_t now = now_ns();
+    const uint64_t until = std::clamp(expected_ns, now, now + kSpinNs + kEarlyNs) + kSpinNs;
+    while (now < until && now >= quiet_until_ns_) {
+      for (unsigned i = 0; i < kRoundsUnclocked; i++) {
+        if (ready()) return true;
+        yield();
+      }
+      now = round(now);
     }
     return ready();
   }
-  /* Tells how long the whole wait took, to adapt. */
-  void waited(uint64_t started_ns);
+  /*
+   * How long to sleep before looking is worth while, when the next thing is expected at
+   * expected_ns (CLOCK_MONOTONIC; 0: nobody knows). 0: look now.
+   */
+  static uint64_t nap_ns(uint64_t expected_ns, uint64_t now_ns) {
+    const bool far = expected_ns > now_ns + kSpinNs + kEarlyNs;
+    return far ? expected_ns - now_ns - kEarlyNs : 0;
+  }
   static uint64_t now_ns();
 
  private:
   static constexpr uint64_t kSpinNs = 150'000;
-  static constexpr unsigned kRoundsUnclocked = 16;
+  static constexpr uint64_t kEarlyNs = 200'000;
+  static constexpr uint64_t kQuietNs = 100'000'000;
+  static constexpr unsigned kRoundsUnclocked = 8;
 
-  unsigned begin();
+  uint64_t round(uint64_t started_ns);
   static void yield();
-  unsigned rounds_ = 10;
-  unsigned long_waits_ = 0; /* in a row */
   uint64_t quiet_until_ns_ = 0;
+};
+
+/*
+ * poll() with a bound in ns (UINT64_MAX: none), for event loops: a signal ends it with nothing to
+ * report. fatal() when it fails otherwise, so not for multip11.so.
+ */
+void wait_for_events(std::span<pollfd> fds, uint64_t longest_ns);
+
+/* How long calls of each function have taken, of late: when to expect the next reply. */
+class Pace {
+ public:
+  void took(uint32_t function, uint64_t ns);
+  /* 0: not known. */
+  uint64_t expected_ns(uint32_t function) const {
+    return function < typical_ns_.size() ? typical_ns_[function] : 0;
+  }
+
+ private:
+  std::array<uint64_t, 128> typical_ns_{}; /* by function number, which end at 104 */
 };
 
 }  // namespace mp11

@@ -148,7 +148,7 @@ SendRing::SendRing(ShmSegment* segment, const Direction& where, int socket)
 }
 
 ChannelStatus SendRing::put(const Message& message, size_t* sent) {
-  size_t size = message.bytes.size();
+  size_t size = message.size();
   if (size > limits::kMessage || message.list.size() > limits::kHandleList)
     return ChannelStatus::kTooLong;
   std::lock_guard<std::mutex> guard(lock_);
@@ -179,15 +179,29 @@ ChannelStatus SendRing::put_piece(const Message& message, size_t from, size_t le
   rec.handle_list = Extent{list_size == 0 ? 0 : offset, static_cast<uint32_t>(list_size)};
   rec.bytes = Extent{length == 0 ? 0 : offset + static_cast<uint32_t>(list_size),
                      static_cast<uint32_t>(length)};
-  if (from + length < message.bytes.size()) rec.flags |= kFlagMore;
+  if (from + length < message.size()) rec.flags |= kFlagMore;
   if (list_size != 0) segment_->copy_in(where_.half + offset, message.list.data(), list_size);
-  if (length != 0)
-    segment_->copy_in(where_.half + rec.bytes.offset, message.bytes.data() + from, length);
+  copy_piece(message, from, length, where_.half + rec.bytes.offset);
   segment_->copy_in(record_offset(where_, head_), &rec, sizeof rec);
   slots_[head_ % limits::kRingRecords] = slot;
   head_++;
   segment_->store(where_.head, head_);
   return ChannelStatus::kOk;
+}
+
+void SendRing::copy_piece(const Message& message, size_t from, size_t length, size_t offset) {
+  const std::span<const uint8_t> bytes = message.bytes.span();
+  const std::span<const uint8_t> parts[] = {bytes.first(message.lent.at),
+                                            {message.lent.data, message.lent.size},
+                                            bytes.subspan(message.lent.at)};
+  for (const std::span<const uint8_t>& part : parts) {
+    const size_t skipped = std::min(from, part.size());
+    const size_t taken = std::min(length, part.size() - skipped);
+    if (taken != 0) segment_->copy_in(offset, part.data() + skipped, taken);
+    from -= skipped;
+    length -= taken;
+    offset += taken;
+  }
 }
 
 /* Takes back what the receiver has read; false if it claims to have read more than there was. */

@@ -139,6 +139,7 @@ class SendRing {
   };
 
   ChannelStatus put_piece(const Message& message, size_t from, size_t length);
+  void copy_piece(const Message& message, size_t from, size_t length, size_t offset);
   bool refresh();
   bool allocate(uint32_t need, Slot* slot, uint32_t* offset);
   void trim_locked(uint64_t now_ns);

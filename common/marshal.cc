@@ -41,23 +41,44 @@ Word word_of(T* p) {
   return reinterpret_cast<Word>(p);
 }
 
+/* Shorter octets are copied in less time than it takes to think about it. */
+constexpr size_t kLentLeast = 4096;
+
+/* PackWriter::octets, of octets that stay where they are. */
+void lend_octets(const uint8_t* data, size_t size, PackWriter* out, Message::Lent* lent) {
+  out->u64(size);
+  *lent = {data, size, out->size()};
+}
+
 /* ---- call: words to message ---- */
 
 class CallPacker {
  public:
-  CallPacker(const FunctionRow& row, const Words& words, Message* message)
-      : row_(row), words_(words), rec_(&message->rec), out_(&message->bytes) {}
+  CallPacker(const FunctionRow& row, const Words& words, Message* message, Lend lend)
+      : row_(row),
+        words_(words),
+        rec_(&message->rec),
+        out_(&message->bytes),
+        lent_(lend == Lend::kYes && !has_template(row) ? &message->lent : nullptr) {}
 
   CK_RV pack() {
     for (unsigned i = 0; i < row_.arg_count; i++) {
       CK_RV rv = argument(row_.args[i], &words_.w[row_.args[i].first]);
       if (rv != CKR_OK) return rv;
-      if (out_.size() > limits::kMessage) return CKR_HOST_MEMORY;
+      if (out_.size() + lent_size() > limits::kMessage) return CKR_HOST_MEMORY;
     }
     return CKR_OK;
   }
 
  private:
+  /* What a template says is looked at on the way. */
+  static bool has_template(const FunctionRow& row) {
+    for (unsigned i = 0; i < row.arg_count; i++)
+      if (row.args[i].kind == ArgKind::kTemplate) return true;
+    return false;
+  }
+  size_t lent_size() const { return lent_ != nullptr ? lent_->size : 0; }
+
   CK_RV argument(const ArgSpec& arg, const Word* w) {
     switch (arg.kind) {
       case ArgKind::kSession:
@@ -71,6 +92,8 @@ class CallPacker {
         rec_->numbers[rec_->number_count++] = wide(w[0]);
         return CKR_OK;
       case ArgKind::kBytes:
+        if (lent_ != nullptr) return lend(pointer<const uint8_t>(w[0]), w[1]);
+        return octets(pointer<const void>(w[0]), w[1]);
       case ArgKind::kPin:
         return octets(pointer<const void>(w[0]), w[1]);
       case ArgKind::kBytesOut:
@@ -107,6 +130,14 @@ class CallPacker {
     }
   }
 
+  CK_RV lend(const uint8_t* data, CK_ULONG size) {
+    if (data == nullptr || size < kLentLeast || size > limits::kMessage || lent_->size != 0)
+      return octets(data, size);
+    out_.u8(1);
+    lend_octets(data, size, &out_, lent_);
+    return CKR_OK;
+  }
+
   CK_RV octets(const void* data, CK_ULONG size) {
     out_.u8(data != nullptr);
     if (data == nullptr) {
@@ -131,6 +162,7 @@ class CallPacker {
   const Words& words_;
   CallRec* rec_;
   PackWriter out_;
+  Message::Lent* lent_; /* nullptr: nothing may be lent */
 };
 
 /* ---- call: message to words ---- */
@@ -243,8 +275,13 @@ class CallUnpacker {
     bool present = in_.flag();
     CK_ULONG size;
     if (!narrow_ulong(in_.u64(), &size)) return false;
+    w[0] = 0;
     w[1] = size;
-    return fixed(w, size, present);
+    if (!present) return true;
+    /* In place. The library may do what it likes with them: nobody reads them afterwards. */
+    const uint8_t* p = in_.raw(size);
+    w[0] = word_of(const_cast<uint8_t*>(p));
+    return p != nullptr;
   }
 
   bool room(Word* w, size_t unit, uint64_t most) {
@@ -283,7 +320,7 @@ void pack_info(const Word* w, PackWriter* out) {
 }
 
 /* False when the library claims to have written more than there was room for. */
-bool pack_octets_out(const Word* w, CK_RV rv, PackWriter* out) {
+bool pack_octets_out(const Word* w, CK_RV rv, Message::Lent* lent, PackWriter* out) {
   const auto* length = pointer<const CK_ULONG>(w[1]);
   out->u8(length != nullptr);
   if (length != nullptr) out->u64(wide(*length));
@@ -291,7 +328,10 @@ bool pack_octets_out(const Word* w, CK_RV rv, PackWriter* out) {
   bool wanted = rv == CKR_OK && length != nullptr && data != nullptr;
   bool has = wanted && *length <= CallArena::room(data);
   out->u8(has);
-  if (has) out->octets(data, *length);
+  if (has && lent != nullptr && lent->size == 0 && *length >= kLentLeast)
+    lend_octets(data, *length, out, lent);
+  else if (has)
+    out->octets(data, *length);
   return has == wanted;
 }
 
@@ -324,10 +364,11 @@ bool pack_list_out(const ListOut& list, bool handles, Message* message, PackWrit
   return list.believable;
 }
 
-bool pack_result(const ArgSpec& arg, const Word* w, CK_RV rv, Message* message, PackWriter* out) {
+bool pack_result(const ArgSpec& arg, const Word* w, CK_RV rv, Lend lend, Message* message,
+                 PackWriter* out) {
   switch (arg.kind) {
     case ArgKind::kBytesOut:
-      return pack_octets_out(w, rv, out);
+      return pack_octets_out(w, rv, lend == Lend::kYes ? &message->lent : nullptr, out);
     case ArgKind::kFillOut:
       out->u8(rv == CKR_OK && w[0] != 0);
       if (rv == CKR_OK && w[0] != 0) out->octets(pointer<const void>(w[0]), w[1]);
@@ -516,12 +557,12 @@ bool carried(const FunctionRow& row) {
   return row.number < kFunctions240 && row.number != kC_GetFunctionList;
 }
 
-CK_RV pack_call(const FunctionRow& row, const Words& words, Message* message) {
+CK_RV pack_call(const FunctionRow& row, const Words& words, Message* message, Lend lend) {
   message->clear();
   if (!carried(row)) return CKR_FUNCTION_NOT_SUPPORTED;
   message->rec.function = row.number;
   message->rec.flags = object_flags(row, words);
-  return CallPacker(row, words, message).pack();
+  return CallPacker(row, words, message, lend).pack();
 }
 
 bool unpack_call(const FunctionRow& row, const Message& message, CallArena* arena, Words* words) {
@@ -531,7 +572,7 @@ bool unpack_call(const FunctionRow& row, const Message& message, CallArena* aren
          CallUnpacker(row, message, arena, words).unpack();
 }
 
-void pack_reply(const FunctionRow& row, const Words& words, CK_RV rv, Message* message) {
+void pack_reply(const FunctionRow& row, const Words& words, CK_RV rv, Message* message, Lend lend) {
   message->clear();
   message->rec.function = row.number;
   message->rec.flags = kFlagReply;
@@ -540,7 +581,7 @@ void pack_reply(const FunctionRow& row, const Words& words, CK_RV rv, Message* m
   PackWriter out(&message->bytes);
   bool believable = true;
   for (unsigned i = 0; i < row.arg_count; i++)
-    believable &= pack_result(row.args[i], &words.w[row.args[i].first], rv, message, &out);
+    believable &= pack_result(row.args[i], &words.w[row.args[i].first], rv, lend, message, &out);
   if (believable) return;
   message->clear();
   message->rec.function = row.number;

@@ -69,12 +69,23 @@ class CallArena {
   void* allocate_out(size_t room);
   static size_t room(const void* out);
   void clear();
+  /* Octets that it holds. */
+  size_t size() const;
 
  private:
+  static constexpr size_t kFirstBlock = 64u << 10;
+
   std::vector<SecureBuffer> blocks_;
-  size_t used_ = 0;         /* of the last block */
+  size_t used_ = 0;                  /* of the last block */
+  size_t first_block_ = kFirstBlock; /* how large the next first block is to be */
   unsigned light_uses_ = 0; /* in a row, that would have done with a quarter of a large block */
 };
+
+/*
+ * Whether long octets stay where they are (Message::lent) until the message is sent: the caller
+ * sends it before the words' memory goes, and only through a channel.
+ */
+enum class Lend { kNo, kYes };
 
 /*
  * Packs a call. CKR_OK, or what the application gets at once because the call cannot be carried:
@@ -82,9 +93,13 @@ class CallArena {
  * CKR_FUNCTION_NOT_SUPPORTED for a row that is not carried. message->rec.primary and handles are
  * the application's; id and deadline are the caller's matter.
  */
-CK_RV pack_call(const FunctionRow& row, const Words& words, Message* message);
+CK_RV pack_call(const FunctionRow& row, const Words& words, Message* message,
+                Lend lend = Lend::kNo);
 
-/* Unpacks a call into arguments to call a library with. */
+/*
+ * Unpacks a call into arguments to call a library with. Octets that go in are not copied: their
+ * words point into message.bytes, and are good while that is.
+ */
 [[nodiscard]] bool unpack_call(const FunctionRow& row, const Message& message, CallArena* arena,
                                Words* words);
 
@@ -94,7 +109,8 @@ CK_RV pack_call(const FunctionRow& row, const Words& words, Message* message);
  * the value is carried. A library that claims more octets than it had room for has
  * CKR_GENERAL_ERROR carried. rec.id is the caller's matter.
  */
-void pack_reply(const FunctionRow& row, const Words& words, CK_RV rv, Message* message);
+void pack_reply(const FunctionRow& row, const Words& words, CK_RV rv, Message* message,
+                Lend lend = Lend::kNo);
 
 /*
  * Writes a reply into the application's memory as the library would have done. A length beyond the

@@ -37,8 +37,8 @@ enum Form : uint8_t {
   kBlank = 6,
 };
 
-/* No parameter that is flat or unknown is longer; an IV has 16 octets, a DH public value 2048. */
-constexpr CK_ULONG kMaxFlat = 65536;
+/* However absurd a length is for a parameter, it is the library that says so. */
+constexpr CK_ULONG kMaxFlat = limits::kOutput;
 
 template <class T>
 T load(const void* base, size_t offset) {
@@ -175,9 +175,10 @@ struct MemberReader {
   std::vector<Length> lengths_ok_at_end;
 };
 
-/* The form in which this parameter is carried, by the mechanism's row. */
-Form form_of(const MechanismRow& row, CK_ULONG length) {
-  switch (row.form) {
+/* The form in which this parameter is carried, by the mechanism's row, if it has one. */
+Form form_of(const MechanismRow* row, CK_ULONG length) {
+  if (row == nullptr) return kBlank;
+  switch (row->form) {
     case ParamForm::kOctets:
       return kOctets;
     case ParamForm::kNumber:
@@ -185,7 +186,7 @@ Form form_of(const MechanismRow& row, CK_ULONG length) {
     case ParamForm::kHandle:
       return length == sizeof(CK_OBJECT_HANDLE) ? kHandle : kBlank;
     case ParamForm::kStruct:
-      return param_struct(row, length) != nullptr ? kStruct : kBlank;
+      return param_struct(*row, length) != nullptr ? kStruct : kBlank;
     case ParamForm::kNone:
     case ParamForm::kNotCarried:
       break;
@@ -215,9 +216,9 @@ CK_RV pack_mechanism(const CK_MECHANISM* mechanism, CallRec* rec, PackWriter* ou
     return CKR_OK;
   }
   const MechanismRow* row = mechanism_row(mechanism->mechanism);
-  if (row == nullptr || row->form == ParamForm::kNotCarried) return CKR_MECHANISM_PARAM_INVALID;
-  Form form = form_of(*row, length);
-  if (form != kStruct && length > kMaxFlat) return CKR_HOST_MEMORY;
+  Form form = form_of(row, length);
+  /* Clients that try one form after the other go on after this value, and not after others. */
+  if (form != kStruct && length > kMaxFlat) return CKR_MECHANISM_PARAM_INVALID;
   out->u8(form);
   out->u64(wide(mechanism->mechanism));
   switch (form) {
@@ -252,7 +253,7 @@ bool unpack_mechanism(PackReader* in, const CallRec& rec, unsigned* next_handle,
   if (form == kNullParameter)
     return narrow_ulong(in->u64(), &mechanism->ulParameterLen) && in->ok();
   const MechanismRow* row = mechanism_row(mechanism->mechanism);
-  if (row == nullptr || row->form == ParamForm::kNotCarried) return false;
+  if (row == nullptr && form != kBlank) return false;
   MemberReader reader{in, rec, next_handle, arena, {}};
   CK_ULONG number;
   switch (form) {
@@ -268,7 +269,7 @@ bool unpack_mechanism(PackReader* in, const CallRec& rec, unsigned* next_handle,
     case kHandle:
       mechanism->ulParameterLen = sizeof number;
       mechanism->pParameter = arena->allocate(sizeof number);
-      if (form != form_of(*row, sizeof number)) return false;
+      if (form != form_of(row, sizeof number)) return false;
       if (form == kNumber ? !narrow_ulong(in->u64(), &number) : !reader.handle(&number))
         return false;
       store(mechanism->pParameter, 0, number);
@@ -283,8 +284,7 @@ bool unpack_mechanism(PackReader* in, const CallRec& rec, unsigned* next_handle,
     }
     case kBlank:
       if (!narrow_ulong(in->u64(), &mechanism->ulParameterLen)) return false;
-      if (mechanism->ulParameterLen > kMaxFlat ||
-          form_of(*row, mechanism->ulParameterLen) != kBlank)
+      if (mechanism->ulParameterLen > kMaxFlat || form_of(row, mechanism->ulParameterLen) != kBlank)
         return false;
       mechanism->pParameter = arena->allocate(mechanism->ulParameterLen);
       return in->ok();

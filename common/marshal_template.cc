@@ -153,7 +153,7 @@ class AttributeReader {
       case kOctets:
         return values_ ? octets(length, a) : room(length, a);
       case kBlank:
-        return values_ && is_template(*a) && room(length, a);
+        return values_ && is_template(*a) && length % sizeof(CK_ATTRIBUTE) != 0 && room(length, a);
       case kNested: {
         uint64_t nested = in_->u64();
         if (!is_template(*a) || nested != length / sizeof(CK_ATTRIBUTE) ||

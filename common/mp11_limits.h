@@ -34,9 +34,13 @@ inline constexpr size_t kRecordHandles = 16;
 inline constexpr size_t kRecordNumbers = 6;
 /* Records in one direction of a channel: twice the calls in flight, so that replies never wait. */
 inline constexpr uint32_t kRingRecords = 64;
-/* Calls in flight of one connection, and of one backend: credits, so that memory is bounded. */
+/* Calls in flight of one connection: credits, so that memory is bounded. */
 inline constexpr uint32_t kCallsPerConnection = 32;
-inline constexpr uint32_t kCallsPerBackend = 16;
+/* Worker threads of one backend: more would wait for the library's own lock. */
+inline constexpr uint32_t kWorkers = 8;
+/* Calls sent to one backend and not answered: what found no worker would wait there while its
+ * deadline passes. */
+inline constexpr uint32_t kCallsPerBackend = kWorkers;
 /* Arena of a channel in octets, half of it for each direction. */
 inline constexpr size_t kArena = 4u << 20;
 /* Octets of the arena, from the start of each half, that stay locked in memory: PINs and keys fit.
@@ -52,6 +56,11 @@ inline constexpr size_t kFragment = 64u << 10;
  * room for one message of full size beside others. */
 inline constexpr size_t kPartialMessages = kCallsPerConnection;
 inline constexpr size_t kPartialOctets = 2 * kMessage;
+/*
+ * Octets of one connection's calls in flight, and of the buffers that they ask for, above which no
+ * more are taken: else a client that reads no returns has a GiB of memory in each process behind.
+ */
+inline constexpr size_t kPendingOctets = 2 * kMessage;
 /* Depth and values of one DER message: what a decoder can be made to allocate (PROTOCOL, Limits).
  */
 inline constexpr size_t kDerDepth = 24;
@@ -77,14 +86,14 @@ inline constexpr uint32_t kObjects = (1u << 20) - 1;
 /* Backends and virtual tokens in one configuration. */
 inline constexpr uint32_t kBackends = 256;
 inline constexpr uint32_t kTokens = 1024;
-/* Worker threads of one backend: more would wait for the library's own lock. */
-inline constexpr uint32_t kWorkers = 8;
 /* A Kerberos principal name in octets, as text, with its final NUL. */
 inline constexpr size_t kPrincipal = 512;
 /* One GSS context token before authentication: large enough for a ticket with a big PAC. */
 inline constexpr size_t kGssToken = 96u << 10;
 /* One GSS token after authentication: messages are cut so that one deciphers in milliseconds. */
 inline constexpr size_t kGssFrame = 1u << 20;
+/* Network connections from which nothing has come yet: a descriptor of [priv] each. */
+inline constexpr size_t kSilent = 1024;
 /* Connections whose handshake is under way in auth: two descriptors each. */
 inline constexpr size_t kHandshakes = 1024;
 /* Authenticators that auth remembers against replay, for twice the clock skew: about 15 MB. */

@@ -34,8 +34,8 @@
 namespace mp11::os {
 
 /*
- * Sleeps while *word is expected, for timeout_ns at most. Returns early at will: a wake-up, a
- * signal, another value. The caller looks again, always.
+ * Sleeps while *word is expected, for timeout_ns at most (UINT64_MAX: no limit). Returns early at
+ * will: a wake-up, a signal, another value. The caller looks again, always.
  */
 void futex_wait(uint32_t* word, uint32_t expected, uint64_t timeout_ns);
 void futex_wake_all(uint32_t* word);

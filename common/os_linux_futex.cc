@@ -38,7 +38,8 @@ void futex_wait(uint32_t* word, uint32_t expected, uint64_t timeout_ns) {
   timespec timeout;
   timeout.tv_sec = static_cast<time_t>(timeout_ns / 1000000000u);
   timeout.tv_nsec = static_cast<long>(timeout_ns % 1000000000u);
-  ::syscall(SYS_futex, word, FUTEX_WAIT, expected, &timeout, nullptr, 0);
+  ::syscall(SYS_futex, word, FUTEX_WAIT, expected, timeout_ns == UINT64_MAX ? nullptr : &timeout,
+            nullptr, 0);
 }
 
 void futex_wake_all(uint32_t* word) {

@@ -31,6 +31,8 @@
  */
 #include <fcntl.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
@@ -40,6 +42,7 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <string_view>
 
 #include "os_sandbox.h"
 
@@ -48,6 +51,9 @@ namespace {
 
 constexpr SandboxArg equal(uint8_t index, uint64_t value, const char* text) {
   return {SandboxArg::kEqual, index, 0, value, text};
+}
+constexpr SandboxArg differs(uint8_t index, uint64_t value, const char* text) {
+  return {SandboxArg::kDiffers, index, 0, value, text};
 }
 constexpr SandboxArg masked(uint8_t index, uint64_t mask, uint64_t value, const char* text) {
   return {SandboxArg::kMasked, index, mask, value, text};
@@ -132,11 +138,28 @@ constexpr SandboxRule kNoNewCode[] = {
     {"mprotect", "used for memory", masked(2, PROT_EXEC, 0, "not executable")},
 };
 
-/* Programs that load code until sandbox_loaded(). */
+/*
+ * Programs that load code until sandbox_loaded(). Memory is private or of a file: what is shared and
+ * of no file is in nobody's RLIMIT_DATA.
+ */
+constexpr uint64_t kKindOfMemory = MAP_ANONYMOUS | MAP_TYPE;
+constexpr SandboxArg of_a_file() { return masked(3, MAP_ANONYMOUS, 0, "of a file"); }
+constexpr SandboxArg is_private() {
+  return masked(3, kKindOfMemory, MAP_ANONYMOUS | MAP_PRIVATE, "private");
+}
 constexpr SandboxRule kLoadsCode[] = {
-    {"mmap", "used for memory", masked(2, kWriteExec, 0, "not writable, not executable")},
-    {"mmap", "used for memory", masked(2, kWriteExec, PROT_WRITE, "writable")},
-    {"mmap", "used for loading libraries", masked(2, kWriteExec, PROT_EXEC, "executable")},
+    {"mmap", "used for memory", masked(2, kWriteExec, 0, "not writable, not executable"),
+     of_a_file()},
+    {"mmap", "used for memory", masked(2, kWriteExec, 0, "not writable, not executable"),
+     is_private()},
+    {"mmap", "used for files", masked(2, kWriteExec, PROT_WRITE, "writable"), of_a_file()},
+    {"mmap", "used for memory", masked(2, kWriteExec, PROT_WRITE, "writable"), is_private()},
+    {"mmap", "used for loading libraries", masked(2, kWriteExec, PROT_EXEC, "executable"),
+     of_a_file()},
+    refuse("mmap", ENOMEM, "shared with nobody: no limit counts it",
+           masked(3, kKindOfMemory, MAP_ANONYMOUS | MAP_SHARED, "shared")),
+    refuse("mmap", ENOMEM, "shared with nobody: no limit counts it",
+           masked(3, kKindOfMemory, MAP_ANONYMOUS | MAP_SHARED_VALIDATE, "shared")),
     {"mprotect", "used for memory, RELRO", masked(2, PROT_EXEC, 0, "not executable")},
     {"seccomp", "used for the second stage", equal(0, SECCOMP_SET_MODE_FILTER, "another filter"),
      equal(1, SECCOMP_FILTER_FLAG_TSYNC, "on all threads")},
@@ -181,10 +204,23 @@ constexpr SandboxRule kThreads[] = {
     {"membarrier", "used by lock-free code in libraries"},
 };
 
-/* Files: which ones is for Landlock to say. */
+/*
+ * Files: which ones is for Landlock to say. It looks at the access mode, and before ABI 3 (Linux
+ * 6.2) not at O_TRUNC, so that what may be read could be emptied: not without a mode that writes.
+ */
 constexpr SandboxRule kReadFiles[] = {
-    {"open", "used for files", masked(2, kSpecialModes, 0, "not set-id")},
-    {"openat", "used for files", masked(3, kSpecialModes, 0, "not set-id")},
+    {"open", "used for files", masked(1, O_TRUNC, 0, "not cut"),
+     masked(2, kSpecialModes, 0, "not set-id")},
+    {"open", "used for files", masked(1, O_ACCMODE, O_WRONLY, "for writing"),
+     masked(2, kSpecialModes, 0, "not set-id")},
+    {"open", "used for files", masked(1, O_ACCMODE, O_RDWR, "for reading and writing"),
+     masked(2, kSpecialModes, 0, "not set-id")},
+    {"openat", "used for files", masked(2, O_TRUNC, 0, "not cut"),
+     masked(3, kSpecialModes, 0, "not set-id")},
+    {"openat", "used for files", masked(2, O_ACCMODE, O_WRONLY, "for writing"),
+     masked(3, kSpecialModes, 0, "not set-id")},
+    {"openat", "used for files", masked(2, O_ACCMODE, O_RDWR, "for reading and writing"),
+     masked(3, kSpecialModes, 0, "not set-id")},
     {"stat", "used for files"},
     {"lstat", "used for files"},
     {"fstat", "used for files"},
@@ -212,11 +248,15 @@ constexpr SandboxRule kReadFiles[] = {
     {"getegid", "used for paths and file owners"},
 };
 
+/*
+ * Landlock covers neither modes nor times, and truncate only from ABI 3 on: by path they would reach
+ * every file of the same user, so they are for descriptors only, which Landlock saw opened.
+ */
 constexpr SandboxRule kWriteFiles[] = {
     {"pwrite64", "used for databases"},
     {"pwritev", "used for databases"},
     {"ftruncate", "used for rewriting a file"},
-    {"truncate", "used for rewriting a file"},
+    refuse("truncate", EPERM, "by path: Landlock may not see it"),
     {"fallocate", "used for databases"},
     {"fsync", "used for what must survive a crash"},
     {"fdatasync", "used for what must survive a crash"},
@@ -232,12 +272,6 @@ constexpr SandboxRule kWriteFiles[] = {
     {"fchmod", "used for the modes of new files", masked(1, kSpecialModes, 0, "not set-id")},
 };
 
-constexpr SandboxRule kVault[] = {
-    {"accept4", "used for the admin socket"},
-    {"getsockopt", "used for who is at the admin socket (SO_PEERCRED)"},
-    {"memfd_create", "used for answers on the admin socket"},
-};
-
 constexpr SandboxRule kLog[] = {
     {"socket", "used for reaching syslog or the journal again", equal(0, AF_UNIX, "AF_UNIX"),
      masked(1, 0xf, SOCK_DGRAM, "datagrams")},
@@ -249,16 +283,14 @@ constexpr SandboxRule kMonitor[] = {
     {"ftruncate", "used for segments"},
     {"fallocate", "used for punching idle segments"},
     {"flock", "used for token locks"},
-    {"getsockopt", "used for SO_PEERCRED on the local socket"},
 };
 
+/* The two options and no others: filters, upper layers and new associations are options too. */
 constexpr SandboxRule kNet[] = {
-    {"setsockopt", "used for SO_RCVTIMEO, SO_LINGER", equal(1, SOL_SOCKET, "SOL_SOCKET")},
-    {"setsockopt", "used for TCP_NODELAY", equal(1, 6, "IPPROTO_TCP")},
-    {"setsockopt", "used for SCTP's events and timers", equal(1, 132, "IPPROTO_SCTP")},
-    {"getsockopt", "used for SO_ERROR and SCTP's state"},
-    {"getpeername", "used for log lines"},
-    {"shutdown", "used for the end of a connection"},
+    {"setsockopt", "used for answers without delay", equal(1, IPPROTO_TCP, "IPPROTO_TCP"),
+     equal(2, TCP_NODELAY, "TCP_NODELAY")},
+    {"setsockopt", "used for peers that are gone", equal(1, IPPROTO_TCP, "IPPROTO_TCP"),
+     equal(2, TCP_USER_TIMEOUT, "TCP_USER_TIMEOUT")},
 };
 
 /* Foreign code: more than ours would need, for libraries that look around. */
@@ -298,9 +330,12 @@ constexpr SandboxRule kBackend[] = {
     {"msync", "used for databases"},
     {"mlockall", "used by libraries that keep keys in memory; RLIMIT_MEMLOCK bounds it"},
     {"munlockall", "used by libraries that keep keys in memory"},
-    {"chmod", "used for the modes of new files", masked(1, kSpecialModes, 0, "not set-id")},
-    {"fchmodat", "used for the modes of new files", masked(2, kSpecialModes, 0, "not set-id")},
-    {"utimensat", "used for times of files"},
+    refuse("chmod", EPERM, "by path: Landlock does not see it (NSS asks)"),
+    refuse("fchmodat", EPERM, "by path: Landlock does not see it"),
+    refuse("utime", EPERM, "by path: Landlock does not see it (SQLite asks)"),
+    refuse("utimes", EPERM, "by path: Landlock does not see it"),
+    refuse("utimensat", EPERM, "by path: Landlock does not see it", differs(1, 0, "by path")),
+    {"utimensat", "used for times of files", equal(1, 0, "by descriptor")},
 };
 
 /* The application's user, with the network: what it may not do is become or reach another process. */
@@ -393,20 +428,40 @@ constexpr SandboxRule kPriv[] = {
     refuse("semget", EPERM, "no System V semaphores"),
 };
 
+/*
+ * Only in a build with sanitizers: what their reports ask for, so that a report comes out before
+ * the process ends. Everything else that they do is in the tables above. (Where a row for the same
+ * call is there already, theirs is not added.)
+ */
+constexpr SandboxRule kSanitizers[] = {
+    refuse("ioctl", ENOTTY, "asked for by sanitizers: is this a terminal?"),
+    refuse("readlink", ENOENT, "asked for by sanitizers: which program is this?"),
+    refuse("open", ENOENT, "asked for by sanitizers, for symbols and /proc/self/maps"),
+    refuse("openat", ENOENT, "asked for by sanitizers, for symbols and /proc/self/maps"),
+    refuse("stat", ENOENT, "asked for by sanitizers: is there a symbolizer?"),
+    refuse("access", ENOENT, "asked for by sanitizers: is there a symbolizer?"),
+    refuse("pipe", EMFILE, "asked for by sanitizers: can this address be read?"),
+    refuse("pipe2", EMFILE, "asked for by sanitizers: can this address be read?"),
+};
+
 // clang-format on
 
-}  // namespace
+/* Those of kSanitizers that no row of the profile has an answer for. */
+std::span<const SandboxRule> sanitizer_rule(const SandboxProfile& profile,
+                                            const SandboxRule& rule) {
+  for (std::span<const SandboxRule> group : profile.groups)
+    for (const SandboxRule& known : group)
+      if (std::string_view(known.call) == rule.call) return {};
+  return {&rule, 1};
+}
 
-std::span<const SandboxRule> sandbox_loaded_rules() { return kLoaded; }
-
-SandboxProfile sandbox_profile(Program program) {
+SandboxProfile plain_profile(Program program) {
   constexpr auto kKill = SandboxDefault::kKill;
   switch (program) {
     case Program::kAuth:
       return {program, "auth", kKill, false, {kEvery, kNoNewCode, kNoFiles}};
     case Program::kVault:
-      return {
-          program, "vault", kKill, false, {kEvery, kNoNewCode, kReadFiles, kWriteFiles, kVault}};
+      return {program, "vault", kKill, false, {kEvery, kNoNewCode, kNoFiles}};
     case Program::kLog:
       return {program, "log", kKill, false, {kEvery, kNoNewCode, kNoFiles, kLog}};
     case Program::kMonitor:
@@ -425,6 +480,18 @@ SandboxProfile sandbox_profile(Program program) {
       break;
   }
   return {Program::kPriv, "priv", SandboxDefault::kAllow, false, {kPriv}};
+}
+
+}  // namespace
+
+std::span<const SandboxRule> sandbox_loaded_rules() { return kLoaded; }
+
+SandboxProfile sandbox_profile(Program program) {
+  SandboxProfile profile = plain_profile(program);
+  if (!kSanitized || program == Program::kPriv) return profile;
+  for (const SandboxRule& rule : kSanitizers)
+    if (auto added = sanitizer_rule(profile, rule); !added.empty()) profile.groups.push_back(added);
+  return profile;
 }
 
 }  // namespace mp11

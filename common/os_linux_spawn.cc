@@ -61,7 +61,7 @@ enum class Step : int {
   kIdentity,
   kDeathSignal,
   kNoNewPrivileges,
-  kSession,
+  kGroup,
   kDirectory,
   kExec,
   kForkHelper,
@@ -79,8 +79,8 @@ const char* step_name(Step step) {
       return "death signal";
     case Step::kNoNewPrivileges:
       return "no-new-privileges";
-    case Step::kSession:
-      return "setsid";
+    case Step::kGroup:
+      return "setpgid";
     case Step::kDirectory:
       return "chdir /";
     case Step::kExec:
@@ -113,7 +113,7 @@ struct Plan {
   Identity identity{};
   int death_signal = 0;
   pid_t parent = 0; /* to notice that it died before the death signal was set */
-  bool new_session = false;
+  bool new_group = false;
   UniqueFd null; /* /dev/null for 0, 1 and 2 where they have no place */
 };
 
@@ -247,7 +247,7 @@ void set_signal_mask(uint64_t mask, uint64_t* before) {
   if (plan->has_identity)
     if (int error = detail::drop_ids(plan->identity.uid, plan->identity.gid); error != 0)
       child_failed(*plan, Step::kIdentity, error);
-  if (plan->new_session && ::setsid() < 0) child_failed(*plan, Step::kSession, errno);
+  if (plan->new_group && ::setpgid(0, 0) != 0) child_failed(*plan, Step::kGroup, errno);
   /* After the ids: setresuid clears it. */
   if (plan->death_signal != 0) {
     if (::prctl(PR_SET_PDEATHSIG, plan->death_signal, 0, 0, 0) != 0)
@@ -460,7 +460,7 @@ Result<Child> spawn_detached(const DetachedSpec& spec) {
     places.push_back({self.get(), spec.application_pidfd_at});
   }
   if (auto planned = plan_places(&plan, std::move(places)); !planned) return planned.error();
-  plan.new_session = true;
+  plan.new_group = true;
   auto pipe = report_pipe();
   if (!pipe) return pipe.error();
   plan.report = pipe->write.get();

@@ -146,8 +146,10 @@ struct DetachedSpec {
 /*
  * Starts a helper of multip11.so that the application cannot meet: no child of it, no SIGCHLD, not
  * seen by its wait(). An intermediate process with exit signal 0 forks the helper, sends its pidfd
- * and ends; it is reaped here. The helper is in a session of its own, so that keys typed at the
- * application's terminal do not signal it. It has no death signal; it polls application_pidfd_at.
+ * and ends; it is reaped here. The helper is in a process group of its own, so that keys typed at
+ * the application's terminal do not signal it; not in a session of its own, which Linux would
+ * schedule against the application's (autogroup), and neither could yield to the other. It has no
+ * death signal; it polls application_pidfd_at.
  *
  * Exceptions, which the manual page names: an application that is process 1 of its namespace, or a
  * subreaper, becomes the helper's parent when the intermediate ends; one that calls wait() with

@@ -57,12 +57,25 @@ enum class Program : uint8_t {
 };
 inline constexpr unsigned kPrograms = 8;
 
+/*
+ * A build with sanitizers (configure --enable-asan and the like) is for tests: the sanitizers' own
+ * calls are allowed, and limits of memory that theirs would exceed are not set. multip11d says so
+ * at its start and in its version.
+ */
+#ifdef MP11_SANITIZED
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+inline constexpr char kSanitizedNote[] =
+    "built with sanitizers, for tests: the sandbox allows more";
+
 /* Exit code of a backend whose library made a call without a row. */
 inline constexpr int kSandboxExit = 159;
 
 /* A condition on one argument; a row holds only where its conditions do. */
 struct SandboxArg {
-  enum Test : uint8_t { kNone, kEqual, kLess, kMasked, kOwnPid };
+  enum Test : uint8_t { kNone, kEqual, kDiffers, kLess, kMasked, kOwnPid };
   Test test = kNone;
   uint8_t index = 0; /* of the argument, from 0 */
   uint64_t mask = 0; /* kMasked: (argument & mask) == value */

@@ -217,6 +217,7 @@ enum EndReason : uint32_t { kEndExit = 1, kEndSignal, kEndViolation, kEndKilled 
 struct LogSource {
   RecordHead head;
   uint32_t untrusted; /* 1: a library's stderr: its <N> prefixes mean nothing */
+  uint32_t many;      /* 1: there is one for each connection */
   int32_t pid;
   char name[40]; /* program and connection, for the line */
 };

@@ -35,6 +35,7 @@
 #include <algorithm>
 #include <new>
 
+#include "memory_fence.h"
 #include "os_memory.h"
 
 namespace mp11 {
@@ -73,6 +74,7 @@ bool equal_constant_time(const void* a, const void* b, size_t size) {
 
 SecureBuffer::~SecureBuffer() {
   if (data_ == nullptr) return;
+  allow_access(data_, capacity_);
   wipe(data_, size_);
   os::unmap_secret(data_, capacity_);
 }
@@ -81,6 +83,7 @@ void SecureBuffer::reserve(size_t capacity) {
   if (capacity <= capacity_) return;
   if (capacity > kMost) throw std::bad_alloc();
   capacity = whole_pages(std::max(capacity, 2 * capacity_));
+  allow_access(data_, capacity_);
   void* data = data_ == nullptr ? nullptr : os::grow_secret(data_, capacity_, capacity);
   if (data == nullptr) {
     data = os::map_secret(capacity);
@@ -93,11 +96,17 @@ void SecureBuffer::reserve(size_t capacity) {
   }
   data_ = static_cast<uint8_t*>(data);
   capacity_ = capacity;
+  forbid_access(data_ + size_, capacity_ - size_);
 }
 
 void SecureBuffer::resize(size_t size) {
-  if (size < size_) wipe(data_ + size, size_ - size);
-  reserve(size);
+  if (size < size_) {
+    wipe(data_ + size, size_ - size);
+    forbid_access(data_ + size, size_ - size);
+  } else {
+    reserve(size);
+    allow_access(data_ + size_, size - size_);
+  }
   size_ = size;
 }
 
@@ -105,6 +114,7 @@ uint8_t* SecureBuffer::extend(size_t size) {
   if (size > kMost) throw std::bad_alloc();
   reserve(size_ + size);
   uint8_t* begin = data_ + size_;
+  allow_access(begin, size);
   size_ += size;
   return begin;
 }
@@ -117,6 +127,7 @@ void SecureBuffer::clear() {
   if (data_ == nullptr) return;
   bool light = size_ < capacity_ / 4;
   wipe(data_, size_);
+  forbid_access(data_, size_);
   size_ = 0;
   if (capacity_ <= kKept) return;
   light_uses_ = light ? static_cast<uint8_t>(light_uses_ + 1) : uint8_t{0};
@@ -124,6 +135,7 @@ void SecureBuffer::clear() {
   light_uses_ = 0;
   size_t keep = whole_pages(kKept);
   if (keep < capacity_) {
+    allow_access(data_ + keep, capacity_ - keep);
     os::unmap_secret(data_ + keep, capacity_ - keep);
     capacity_ = keep;
   }

@@ -22,16 +22,26 @@
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
 /*
- * How long to yield before sleeping. The numbers were measured: a wake-up across cores costs 40 to
- * 80 us where the hypervisor takes an idle core away, a yield 0.1 to 0.4 us. Two sides that have
- * both gone to sleep wake each other up for ever, at that price for each message; only a wait that
- * outlasts a wake-up ends this, so the bound is a little more than one. Busy loops without a yield
- * are worse than either wherever processes share a core. One odd wait changes nothing; two long
- * ones in a row say that the other side is busy, or that yielding costs more than it saves (across
- * loaded cgroups it had a p99 of 5 ms).
+ * How long to yield before sleeping. Measured on two processors of a virtual machine: a wake-up
+ * across processors costs 40 to 80 us (the hypervisor takes an idle one away), a yield 0.1 to
+ * 0.4 us, a yield in turns with two others about 1 us. Busy loops without a yield are worse than
+ * sleeping wherever processes share a processor.
+ *
+ * So everybody looks for kSpinNs, about two wake-ups, before each sleep. That bounds the price:
+ * whoever sleeps all the same has spent no more than about what sleeping costs. The bound must not
+ * shrink when waits are long: in a chain of processes one that has stopped looking makes the waits
+ * of all the others long by its wake-ups, they stop as well, and nobody ever starts again.
+ *
+ * What must stop the looking is that it costs others: a round of yields that takes kCrowdedNs has
+ * handed the processor to somebody with real work, or we have been throttled (in a loaded cgroup
+ * yields had a p99 of 5 ms). Then nobody looks for kQuietNs, and everything sleeps at once.
+ *
+ * For a call that usually takes longer (an RSA signature), looking from the start would be waste,
+ * and sleeping to the end costs a wake-up: so sleep until kEarlyNs before its usual end, and look
+ * then. kEarlyNs covers the timer's slack (50 us) and what the wake-up costs.
  *
  * Trust: the other side decides how long we wait, so it can choose how much of our time goes into
- * yielding: kSpinNs for each wait, and yields only hand the core to others.
+ * yielding: kSpinNs for each wait, and yields only hand the processor to others.
  */
 #include <sched.h>
 #include <time.h>
@@ -44,13 +54,9 @@ namespace mp11 {
 
 namespace {
 
-constexpr unsigned kRoundsLeast = 10;
-constexpr unsigned kRoundsMost = 600;
-/* What one yield covers of a wait, at least. */
-constexpr uint64_t kRoundNs = 250;
-constexpr uint64_t kLongWaitNs = 200'000;
-constexpr unsigned kLongWaitsInRow = 2;
-constexpr uint64_t kQuietNs = 100'000'000;
+constexpr uint64_t kCrowdedNs = 1'500'000;
+/* An odd long call must not keep the next ones asleep for long. */
+constexpr uint64_t kLongestPaceNs = 1'000'000'000;
 
 }  // namespace
 
@@ -62,28 +68,18 @@ uint64_t Waiter::now_ns() {
 
 void Waiter::yield() { ::sched_yield(); }
 
-unsigned Waiter::begin() {
-  if (quiet_until_ns_ == 0) return rounds_;
-  if (now_ns() < quiet_until_ns_) return 0;
-  quiet_until_ns_ = 0;
-  return rounds_;
+/* After a round that began at started_ns. */
+uint64_t Waiter::round(uint64_t started_ns) {
+  const uint64_t now = now_ns();
+  if (now - started_ns > kCrowdedNs) quiet_until_ns_ = now + kQuietNs;
+  return now;
 }
 
-void Waiter::waited(uint64_t started_ns) {
-  uint64_t now = now_ns();
-  uint64_t took = now > started_ns ? now - started_ns : 0;
-  if (took > kLongWaitNs) {
-    if (++long_waits_ < kLongWaitsInRow) return;
-    long_waits_ = 0;
-    quiet_until_ns_ = now + kQuietNs;
-    rounds_ = kRoundsLeast;
-    return;
-  }
-  long_waits_ = 0;
-  /* Half as much again as the last waits took; one odd wait changes it by a quarter. */
-  uint64_t wanted = took * 3 / 2 / kRoundNs;
-  uint64_t mixed = (uint64_t{rounds_} * 3 + wanted) / 4;
-  rounds_ = static_cast<unsigned>(std::clamp<uint64_t>(mixed, kRoundsLeast, kRoundsMost));
+void Pace::took(uint32_t function, uint64_t ns) {
+  if (function >= typical_ns_.size()) return;
+  uint64_t& typical = typical_ns_[function];
+  ns = std::min(ns, kLongestPaceNs);
+  typical = typical == 0 ? ns : (3 * typical + ns) / 4;
 }
 
 }  // namespace mp11

@@ -84,7 +84,8 @@ int AuthServer::until_next_deadline() const {
 void AuthServer::end_overdue() {
   const int64_t now = now_ms();
   while (!connections_.empty() && connections_.begin()->second.deadline_ms <= now) {
-    log(connections_.begin()->second, "no token within the deadline");
+    log_verbose("connection %" PRIu64 ": no token within the deadline",
+                connections_.begin()->second.name);
     connections_.erase(connections_.begin());
   }
 }

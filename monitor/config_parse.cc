@@ -36,6 +36,9 @@ namespace mp11 {
 void ConfigErrors::add(int line, const std::string& text) {
   std::string entry =
       line > 0 ? file_ + ":" + std::to_string(line) + ": " + text : "option -o: " + text;
+  /* An option that is quoted may have any: still it is one line. */
+  for (char& c : entry)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) c = '?';
   if (std::find(lines_.begin(), lines_.end(), entry) == lines_.end()) lines_.push_back(entry);
 }
 
@@ -331,12 +334,16 @@ bool parse_config_text(std::string_view text, const std::vector<std::string>& op
   if (good) {
     cfg_set_error_function(cfg.get(), on_error);
     good = parse_one(cfg.get(), text, errors);
+    /* libconfuse stops at a keyword of no letters and does not say why. */
+    if (!good && errors->empty())
+      errors->add(cfg->line, "not understood; see multip11d.conf(5) for the form of this line");
   }
   state.from_option = true;
   for (size_t i = 0; good && i < options.size(); i++) {
     state.pass++;
     ConfigErrors option_errors("");
     good = parse_one(cfg.get(), options[i], &option_errors);
+    if (!good && errors->empty() && option_errors.empty()) option_errors.add(0, options[i]);
     for (size_t e = 0; e < option_errors.lines().size(); e++)
       errors->add(0, "'" + options[i] + "' is not of the form keyword=value");
   }

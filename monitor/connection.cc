@@ -33,6 +33,7 @@
 #include <cstring>
 #include <utility>
 
+#include "call_turn.h"
 #include "log.h"
 
 namespace mp11 {
@@ -45,11 +46,14 @@ constexpr uint64_t kLockRetryNs = 2 * kMs;
 constexpr uint64_t kBackOffNs = 50 * kMs;
 constexpr uint32_t kBackOffDoublings = 7;
 
+/* An instance that lived so long was a good start, whatever it died of. */
+constexpr uint64_t kProvenNs = 1000 * kMs;
+
 /* How long an ended instance may take to die before the next one is asked for all the same. */
 constexpr uint64_t kDyingNs = 2000 * kMs;
 
-/* What fits poll's int. */
-constexpr uint64_t kLongestSleepMs = 3600 * 1000;
+/* A ticket's end is told by the clock on the wall, which may be set. */
+constexpr uint64_t kLongestSleepS = 3600;
 
 constexpr unsigned kRoundsBetweenLooks = 256;
 constexpr uint64_t kLookEveryNs = 10 * kMs;
@@ -216,12 +220,39 @@ bool Connection::pump_answers() {
   return progress;
 }
 
+/*
+ * The oldest call in the queue that the library can run beside those it has, now first there;
+ * nullptr for none. (One that is half sent comes first in any case.)
+ */
+Connection::Slot* Connection::next_to_send(Backend* backend) {
+  std::deque<Slot*>& queue = backend->queue;
+  if (queue.empty()) return nullptr;
+  if (backend->sent != 0 || backend->in_flight == 0) return queue.front();
+  if (backend->in_flight >= limits::kCallsPerBackend) return nullptr;
+  for (auto it = queue.begin(); it != queue.end(); ++it) {
+    Slot* slot = *it;
+    const CallTurn turn(slot->message->rec);
+    auto before = [&](const Slot& other) { return turn.waits_for(CallTurn(other.message->rec)); };
+    auto runs_before = [&](const Slot& other) {
+      return other.state == Slot::State::kSent && &backends_[other.backend] == backend &&
+             before(other);
+    };
+    if (std::any_of(slots_.begin(), slots_.end(), runs_before)) continue;
+    if (std::any_of(queue.begin(), it, [&](const Slot* other) { return before(*other); })) continue;
+    queue.erase(it);
+    queue.push_front(slot);
+    return slot;
+  }
+  return nullptr;
+}
+
 bool Connection::pump_backend(Backend* backend) {
   bool progress = false;
-  while (backend->channel != nullptr && !backend->queue.empty() &&
-         (backend->sent != 0 || backend->in_flight < limits::kCallsPerBackend)) {
-    Slot* slot = backend->queue.front();
+  while (backend->channel != nullptr) {
+    Slot* slot = next_to_send(backend);
+    if (slot == nullptr) break;
     ChannelStatus status = backend->channel->try_send(*slot->message, &backend->sent);
+    backend->full = status == ChannelStatus::kAgain;
     if (status == ChannelStatus::kAgain) {
       /* It does not take what it is sent: that has a deadline as well. */
       if (slot->deadline_ns == 0) slot->deadline_ns = deadline_of(backend, slot->deadline_class);
@@ -235,6 +266,7 @@ bool Connection::pump_backend(Backend* backend) {
     backend->sent = 0;
     backend->in_flight++;
     slot->state = Slot::State::kSent;
+    slot->sent_ns = Waiter::now_ns();
     slot->deadline_ns = deadline_of(backend, slot->deadline_class);
     progress = true;
   }
@@ -253,11 +285,14 @@ bool Connection::pump_backend(Backend* backend) {
       lost(backend, "answered a call that nobody made");
       return true;
     }
+    backend->pace.took(it->message->rec.function, Waiter::now_ns() - it->sent_ns);
     std::swap(it->call.reply, backend->incoming);
     backend->in_flight--;
-    backend->failures = 0;
     it->state = Slot::State::kWaiting;
+    const bool finalized = it->message->rec.function == kC_Finalize;
     monitor_->replied(&it->call);
+    /* It was ended for what it said: it lied, or could not be initialised. */
+    if (backend->channel == nullptr && !finalized) backend->failures++;
     advance(&*it);
     progress = true;
   }
@@ -369,6 +404,7 @@ void Connection::spawned(const Spawned& record, std::vector<UniqueFd>* fds) {
     auto channel = Channel::create(std::move((*fds)[0]));
     if (channel) {
       backend->channel = std::move(*channel);
+      backend->started_ns = Waiter::now_ns();
       backend->lock_file = fds->size() > 1 ? std::move((*fds)[1]) : UniqueFd();
     } else {
       log_error("backend %s: %s", backend->plan.name, channel.error().text.c_str());
@@ -406,10 +442,13 @@ void Connection::bury(Backend* backend) {
 
 /* Its channel is closed; calls that were queued or in flight are answered by the monitor. */
 void Connection::forget(Backend* backend) {
+  if (backend->channel != nullptr && Waiter::now_ns() - backend->started_ns >= kProvenNs)
+    backend->failures = 0;
   backend->channel.reset();
   backend->lock_file.reset();
   backend->queue.clear();
   backend->sent = 0;
+  backend->full = false;
   backend->in_flight = 0;
   backend->starting = false;
   backend->start_ns = 0;
@@ -425,8 +464,8 @@ void Connection::forget(Backend* backend) {
 void Connection::lost(Backend* backend, const char* why) {
   log_error("connection %llu: backend %s %s", static_cast<unsigned long long>(number_),
             backend->plan.name, why);
-  backend->failures++;
   end_backend(backend->plan.backend);
+  backend->failures++;
   monitor_->backend_gone(backend->plan.backend);
 }
 
@@ -459,8 +498,8 @@ void Connection::pump_control() {
       log_error("connection %llu: backend %s ended (reason %u, detail %u)",
                 static_cast<unsigned long long>(number_), backend->plan.name, gone->error,
                 gone->detail);
-      backend->failures++;
       forget(backend);
+      backend->failures++;
       monitor_->backend_gone(gone->backend);
     } else {
       fatal("unexpected record from [priv]");
@@ -498,9 +537,10 @@ bool Connection::readable() {
 }
 
 void Connection::sleep() {
-  uint64_t started = Waiter::now_ns();
-  if (waiter_.spin([this] { return readable(); })) {
-    waiter_.waited(started);
+  const uint64_t started = Waiter::now_ns();
+  const uint64_t expected = expected_ns();
+  const uint64_t nap = Waiter::nap_ns(expected, started);
+  if (nap == 0 && waiter_.spin([this] { return readable(); }, expected)) {
     if (started - looked_ns_ > kLookEveryNs) look_around();
     return;
   }
@@ -514,9 +554,9 @@ void Connection::sleep() {
   poll_fds_.push_back({vault_.get(), POLLIN, 0}); /* -1 is ignored */
   for (Backend& backend : backends_)
     if (backend.channel != nullptr) poll_fds_.push_back({backend.channel->fd(), POLLIN, 0});
-  int n = ::poll(poll_fds_.data(), poll_fds_.size(), armed ? poll_timeout() : 0);
-  if (n < 0 && errno != EINTR) fatal("poll: %s", std::strerror(errno));
-  waiter_.waited(started);
+  uint64_t longest = armed ? sleep_ns() : 0;
+  if (nap != 0) longest = std::min(longest, nap);
+  wait_for_events(poll_fds_, longest);
   if (front_->disarm() == ChannelStatus::kClosed && !(takes_calls() && front_->readable()))
     _exit(0); /* the client is gone, and nobody would get its answers */
   for (Backend& backend : backends_)
@@ -534,13 +574,24 @@ void Connection::look_around() {
   pump_timers(looked_ns_);
 }
 
-/* Until the next timer, in ms; -1 for ever. Room for answers comes without a bell: look again. */
-int Connection::poll_timeout() const {
-  if (!answers_.empty()) return 1;
+/* When the next reply of a backend usually comes; 0: nobody knows. */
+uint64_t Connection::expected_ns() const {
+  uint64_t next = UINT64_MAX;
+  for (const Slot& slot : slots_) {
+    if (slot.state != Slot::State::kSent) continue;
+    const uint64_t usual = backends_[slot.backend].pace.expected_ns(slot.message->rec.function);
+    next = std::min(next, usual == 0 ? 0 : slot.sent_ns + usual);
+  }
+  return next == UINT64_MAX ? 0 : next;
+}
+
+/* Until the next timer; UINT64_MAX for ever. Room for answers comes without a bell: look again. */
+uint64_t Connection::sleep_ns() const {
+  if (!answers_.empty()) return kMs;
   uint64_t now = Waiter::now_ns(), next = UINT64_MAX;
   for (const Backend& backend : backends_) {
     if (backend.start_ns != 0) next = std::min(next, backend.start_ns);
-    if (!backend.queue.empty() && backend.channel != nullptr) next = std::min(next, now + kMs);
+    if (backend.full) next = std::min(next, now + kMs);
   }
   for (const Slot& slot : slots_) {
     if (slot.state == Slot::State::kLocking) next = std::min(next, now + kLockRetryNs);
@@ -548,11 +599,10 @@ int Connection::poll_timeout() const {
   }
   if (expires_s_ != 0) {
     uint64_t left = expires_s_ - std::min(expires_s_, realtime_s());
-    next = std::min(next, now + std::min(left, kLongestSleepMs / 1000) * 1000 * kMs + kMs);
+    next = std::min(next, now + std::min(left, kLongestSleepS) * 1000 * kMs + kMs);
   }
-  if (next == UINT64_MAX) return -1;
-  return next <= now ? 0
-                     : static_cast<int>(std::min((next - now + kMs - 1) / kMs, kLongestSleepMs));
+  if (next == UINT64_MAX) return UINT64_MAX;
+  return next - std::min(next, now);
 }
 
 bool Connection::idle() const {

@@ -68,6 +68,7 @@ class Connection : private MonitorHost {
     uint64_t id = 0; /* on the backend's channel */
     LockMode lock = LockMode::kNoLock;
     Deadline deadline_class = Deadline::kShort;
+    uint64_t sent_ns = 0;     /* in kSent */
     uint64_t deadline_ns = 0; /* 0: none */
     bool has_deadline() const {
       return (state == State::kQueued || state == State::kSent) && deadline_ns != 0;
@@ -81,14 +82,17 @@ class Connection : private MonitorHost {
     uint64_t start_ns = 0; /* when a delayed start is due; 0: none */
     uint64_t due_ns = 0;   /* the same, were the instance before dead */
     bool dying = false;    /* the last instance: told to end, and not yet said to be gone */
-    uint32_t failures = 0; /* in a row */
+    uint32_t failures = 0; /* in a row: starts, and instances that did not live long */
     std::unique_ptr<Channel> channel;
     UniqueFd lock_file;
     UniqueFd dying_lock;     /* of the dying one */
+    uint64_t started_ns = 0; /* when its channel was there */
     std::deque<Slot*> queue; /* to be sent, in order */
     size_t sent = 0;         /* octets of the first one that are through */
+    bool full = false;       /* its channel had no room for the first one */
     uint32_t in_flight = 0;
     Message incoming;
+    Pace pace;
   };
 
   /* MonitorHost */
@@ -102,6 +106,7 @@ class Connection : private MonitorHost {
   bool pump_front();
   bool pump_answers();
   bool pump_backend(Backend* backend);
+  Slot* next_to_send(Backend* backend);
   void pump_control();
   void pump_vault();
   void pump_timers(uint64_t now);
@@ -116,7 +121,8 @@ class Connection : private MonitorHost {
   void forget(Backend* backend);
   void sleep();
   void look_around();
-  int poll_timeout() const;
+  uint64_t sleep_ns() const;
+  uint64_t expected_ns() const;
   bool readable();
   bool takes_calls();
   uint64_t deadline_of(const Backend* backend, Deadline deadline) const;

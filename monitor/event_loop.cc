@@ -42,10 +42,12 @@ Result<EventLoop> EventLoop::create() {
 bool EventLoop::add(int fd, uint32_t events, Handler handler) {
   epoll_event event{};
   event.events = events;
-  event.data.u64 = next_++;
+  /* Not a reference to a member of epoll_event: on some machines it is packed. */
+  const uint64_t name = next_++;
+  event.data.u64 = name;
   if (fd < 0 || ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) return false;
-  by_fd_[fd] = event.data.u64;
-  handlers_[event.data.u64] = std::make_shared<Handler>(std::move(handler));
+  by_fd_[fd] = name;
+  handlers_[name] = std::make_shared<Handler>(std::move(handler));
   return true;
 }
 
@@ -109,7 +111,8 @@ void EventLoop::run_once() {
   epoll_event events[64];
   int count = ::epoll_wait(epoll_.get(), events, 64, wait_ms());
   for (int i = 0; i < count; i++) {
-    auto found = handlers_.find(events[i].data.u64);
+    const uint64_t name = events[i].data.u64;
+    auto found = handlers_.find(name);
     if (found == handlers_.end()) continue;
     std::shared_ptr<Handler> handler = found->second; /* lives while it runs */
     (*handler)(events[i].events);

@@ -100,9 +100,11 @@ class Watch {
 
   int get() const { return fd_.get(); }
   explicit operator bool() const { return static_cast<bool>(fd_); }
-  void reset() {
+  void reset() { release().reset(); }
+  /* The descriptor is the caller's, and watched no more. */
+  UniqueFd release() {
     if (fd_) loop_->remove(fd_.get());
-    fd_.reset();
+    return std::move(fd_);
   }
 
  private:

@@ -24,6 +24,7 @@
 #include "log_lines.h"
 
 #include <algorithm>
+#include <charconv>
 
 #include "mp11_limits.h"
 
@@ -69,6 +70,16 @@ void append_escaped(std::string* out, std::string_view octets) {
   }
 }
 
+/* N in "[N lines lost] ...": what the program itself could not write before (log.cc). */
+uint64_t lost_before(std::string_view text) {
+  uint64_t count = 0;
+  if (!text.starts_with('[')) return 0;
+  const char* end = text.data() + text.size();
+  auto [rest, code] = std::from_chars(text.data() + 1, end, count);
+  return code == std::errc() && std::string_view(rest, end).starts_with(" lines lost] ") ? count
+                                                                                         : 0;
+}
+
 }  // namespace
 
 std::string escape_log_text(std::string_view text, bool escape_backslash) {
@@ -94,10 +105,23 @@ std::string escape_log_text(std::string_view text, bool escape_backslash) {
   return out;
 }
 
-void LogLines::refill(uint64_t now_ms) {
+std::string dropped_text(uint64_t count) {
+  return std::to_string(count) + " lines above log-rate were dropped";
+}
+
+void LogRate::refill(uint64_t now_ms) {
   uint64_t passed = std::min<uint64_t>(now_ms - refilled_ms_, 60000);
-  tokens_ = std::min(tokens_ + passed * rate_, burst());
+  for (uint64_t& tokens : tokens_) tokens = std::min(tokens + passed * rate_, burst());
   refilled_ms_ = now_ms;
+}
+
+bool LogRate::has_room(int priority, uint64_t now_ms) {
+  refill(now_ms);
+  return tokens_[which(priority)] >= 1000;
+}
+
+uint64_t LogRate::dropped(uint64_t now_ms) {
+  return dropped_ > 0 && has_room(kPriorityInfo, now_ms) ? all_dropped() : 0;
 }
 
 void LogLines::line(uint64_t now_ms, const Sink& sink) {
@@ -109,20 +133,20 @@ void LogLines::line(uint64_t now_ms, const Sink& sink) {
     text.remove_prefix(3);
   }
   report(now_ms, sink);
-  if (tokens_ >= 1000) {
-    tokens_ -= 1000;
+  if (rate_.has_room(priority, now_ms) &&
+      (shared_ == nullptr || shared_->has_room(priority, now_ms))) {
+    rate_.take(priority);
+    if (shared_ != nullptr) shared_->take(priority);
     sink(priority, escape_log_text(text, !trusted_));
   } else {
-    dropped_++;
+    (shared_ != nullptr ? shared_ : &rate_)->drop(1 + (trusted_ ? lost_before(text) : 0));
   }
   text_.clear();
 }
 
 void LogLines::report(uint64_t now_ms, const Sink& sink) {
-  refill(now_ms);
-  if (dropped_ == 0 || tokens_ < 1000) return;
-  sink(kPriorityWarning, std::to_string(dropped_) + " lines above log-rate were dropped");
-  dropped_ = 0;
+  if (uint64_t count = rate_.dropped(now_ms); count > 0)
+    sink(kPriorityWarning, dropped_text(count));
 }
 
 void LogLines::feed(std::string_view octets, uint64_t now_ms, const Sink& sink) {
@@ -137,9 +161,7 @@ void LogLines::feed(std::string_view octets, uint64_t now_ms, const Sink& sink) 
 
 void LogLines::end(uint64_t now_ms, const Sink& sink) {
   if (!text_.empty()) line(now_ms, sink);
-  if (dropped_ > 0)
-    sink(kPriorityWarning, std::to_string(dropped_) + " lines above log-rate were dropped");
-  dropped_ = 0;
+  if (uint64_t count = rate_.all_dropped(); count > 0) sink(kPriorityWarning, dropped_text(count));
 }
 
 }  // namespace mp11

@@ -34,6 +34,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 
 namespace mp11 {
 
@@ -51,13 +52,47 @@ inline constexpr int kPriorityDebug = 7;
  */
 std::string escape_log_text(std::string_view text, bool escape_backslash);
 
+/*
+ * How many lines may pass, and how many did not. Errors have as many of their own, so that a flood
+ * of what strangers cause does not hide them.
+ */
+class LogRate {
+ public:
+  LogRate(uint32_t rate, uint64_t now_ms) : rate_(rate), refilled_ms_(now_ms) {
+    tokens_[0] = tokens_[1] = burst();
+  }
+  bool has_room(int priority, uint64_t now_ms);
+  void take(int priority) { tokens_[which(priority)] -= 1000; }
+  void drop(uint64_t lines) { dropped_ += lines; }
+  /* What was dropped since it was last told; 0 as long as there is no room for the line. */
+  uint64_t dropped(uint64_t now_ms);
+  bool has_dropped() const { return dropped_ > 0; }
+  uint64_t all_dropped() { return std::exchange(dropped_, 0); }
+  void set_rate(uint32_t rate) { rate_ = rate; }
+
+ private:
+  static size_t which(int priority) { return priority <= kPriorityError ? 1 : 0; }
+  /* A process may say this much at once, as at its start; later only `rate` a second. */
+  uint64_t burst() const { return uint64_t{rate_} * 2 * 1000; }
+  void refill(uint64_t now_ms);
+
+  uint32_t rate_;      /* lines a second */
+  uint64_t tokens_[2]; /* thousandths of lines that may pass: others, errors */
+  uint64_t refilled_ms_;
+  uint64_t dropped_ = 0;
+};
+
 /* One source: a process, or a library's stderr. */
 class LogLines {
  public:
   using Sink = std::function<void(int priority, const std::string& text)>;
 
-  LogLines(bool trusted, uint32_t rate, uint64_t now_ms)
-      : trusted_(trusted), rate_(rate), tokens_(burst()), refilled_ms_(now_ms) {}
+  /*
+   * `shared`: of the processes of one kind, one for each connection, as strangers can have any
+   * number of these started; what they drop is counted there. nullptr: the process is the only one.
+   */
+  LogLines(bool trusted, uint32_t rate, uint64_t now_ms, LogRate* shared = nullptr)
+      : trusted_(trusted), rate_(rate, now_ms), shared_(shared) {}
 
   /* Octets that were read; whole lines go to the sink, escaped, as the rate allows. */
   void feed(std::string_view octets, uint64_t now_ms, const Sink& sink);
@@ -65,21 +100,20 @@ class LogLines {
   void end(uint64_t now_ms, const Sink& sink);
   /* Tells what was dropped, if anything, once the source is below its rate again. */
   void report(uint64_t now_ms, const Sink& sink);
-  bool has_dropped() const { return dropped_ > 0; }
-  void set_rate(uint32_t rate) { rate_ = rate; }
+  /* Whether there is something to report, by this source or those of its kind. */
+  bool has_dropped() const { return (shared_ != nullptr ? *shared_ : rate_).has_dropped(); }
+  void set_rate(uint32_t rate) { rate_.set_rate(rate); }
 
  private:
-  /* A process may say this much at once, as at its start; later only `rate` a second. */
-  uint64_t burst() const { return uint64_t{rate_} * 2 * 1000; }
-  void refill(uint64_t now_ms);
   void line(uint64_t now_ms, const Sink& sink);
 
   bool trusted_;
-  uint32_t rate_;   /* lines a second */
-  uint64_t tokens_; /* thousandths of lines that may pass */
-  uint64_t refilled_ms_;
-  uint64_t dropped_ = 0; /* lines not passed on since the last report */
-  std::string text_;     /* the line so far */
+  LogRate rate_;
+  LogRate* shared_;
+  std::string text_; /* the line so far */
 };
+
+/* The line that tells of dropped ones. */
+std::string dropped_text(uint64_t count);
 
 }  // namespace mp11

@@ -41,6 +41,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -57,6 +58,8 @@ namespace {
 constexpr size_t kReadAtOnce = 16384; /* of one source, before the others have their turn */
 constexpr int kFacility = 3;          /* daemon */
 constexpr uint64_t kReportMs = 5000;
+/* Of what the processes of one kind may say together, what one of them may: others get through. */
+constexpr uint32_t kOneOfMany = 4;
 
 const char* priority_name(int priority) {
   if (priority <= kPriorityError) return priority < kPriorityError ? "fatal" : "error";
@@ -123,14 +126,17 @@ class Log {
  public:
   Log(EventLoop* loop, UniqueFd control) : loop_(loop) {
     control_ = Watch(loop, std::move(control), EPOLLIN, [this](uint32_t) { on_control(); });
-    loop_->after(kReportMs, [this] { report(); });
   }
   Log(const Log&) = delete;
 
  private:
   struct Source {
-    Source(const LogSource& from, uint32_t rate)
-        : record(from), lines(from.untrusted == 0, rate, EventLoop::now_ms()) {}
+    Source(const LogSource& from, uint32_t rate, LogRate* shared)
+        : record(from),
+          lines(from.untrusted == 0, own_rate(from, rate), EventLoop::now_ms(), shared) {}
+    static uint32_t own_rate(const LogSource& from, uint32_t rate) {
+      return from.many != 0 ? std::max(rate / kOneOfMany, 1u) : rate;
+    }
     LogSource record;
     LogLines lines;
     Watch pipe;
@@ -151,7 +157,9 @@ class Log {
       target_.set(target->target,
                   target->target == kLogToSyslog ? UniqueFd() : std::move(record.fds()[0]));
       rate_ = target->rate;
-      for (auto& [id, source_] : sources_) source_->lines.set_rate(rate_);
+      for (auto& [id, source_] : sources_)
+        source_->lines.set_rate(Source::own_rate(source_->record, rate_));
+      for (auto& [name, shared] : shared_) shared.set_rate(rate_);
     } else {
       log_error("a record from [priv] is not understood");
     }
@@ -159,7 +167,10 @@ class Log {
 
   void add(const LogSource& record, UniqueFd pipe) {
     uint64_t id = next_++;
-    auto source = std::make_unique<Source>(record, rate_);
+    LogRate* shared = nullptr;
+    if (record.many != 0)
+      shared = &shared_.try_emplace(record.name, rate_, EventLoop::now_ms()).first->second;
+    auto source = std::make_unique<Source>(record, rate_, shared);
     source->pipe = Watch(loop_, std::move(pipe), EPOLLIN, [this, id](uint32_t) { on_source(id); });
     sources_[id] = std::move(source);
   }
@@ -178,6 +189,7 @@ class Log {
     if (n < 0 && (errno == EAGAIN || errno == EINTR)) return false;
     if (n > 0) {
       source.lines.feed({octets, static_cast<size_t>(n)}, EventLoop::now_ms(), sink_of(source));
+      if (source.lines.has_dropped()) report_later();
       return true;
     }
     source.lines.end(EventLoop::now_ms(), sink_of(source));
@@ -185,9 +197,19 @@ class Log {
     return false;
   }
 
+  /* While nothing was dropped, nobody wakes up for it. */
+  void report_later() {
+    if (report_ == 0) report_ = loop_->after(kReportMs, [this] { report(); });
+  }
   void report() {
+    report_ = 0;
     for (auto& [id, source] : sources_) source->lines.report(EventLoop::now_ms(), sink_of(*source));
-    loop_->after(kReportMs, [this] { report(); });
+    for (auto& [name, shared] : shared_) report_shared(name, shared.dropped(EventLoop::now_ms()));
+    if (std::any_of(sources_.begin(), sources_.end(),
+                    [](const auto& entry) { return entry.second->lines.has_dropped(); }) ||
+        std::any_of(shared_.begin(), shared_.end(),
+                    [](const auto& entry) { return entry.second.has_dropped(); }))
+      report_later();
   }
 
   /* [priv] has hung up: what is in the pipes still goes out. */
@@ -198,7 +220,13 @@ class Log {
       while (on_source(id)) {
       }
     for (auto& [id, source] : sources_) source->lines.end(EventLoop::now_ms(), sink_of(*source));
+    for (auto& [name, shared] : shared_) report_shared(name, shared.all_dropped());
     loop_->stop();
+  }
+
+  void report_shared(const std::string& name, uint64_t count) {
+    if (count == 0) return;
+    target_.write(kPriorityWarning, "multip11-log", ::getpid(), name + ": " + dropped_text(count));
   }
 
   EventLoop* loop_;
@@ -206,7 +234,9 @@ class Log {
   Target target_;
   uint32_t rate_ = 200;
   uint64_t next_ = 1;
+  EventLoop::TimerId report_ = 0;
   std::map<uint64_t, std::unique_ptr<Source>> sources_;
+  std::map<std::string, LogRate> shared_; /* by name: a handful, as backends have names */
 };
 
 int log_main(int argc, char** argv) {

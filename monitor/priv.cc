@@ -29,6 +29,7 @@
 #include <algorithm>
 
 #include "log.h"
+#include "os_sandbox.h"
 #include "process_start.h"
 
 namespace mp11 {
@@ -71,6 +72,7 @@ Status Priv::start() {
   log_info("starting; %zu listeners, %zu backends, %zu tokens", config_->listeners.size(),
            config_->backends.size(), config_->tokens.size());
   if (!launcher_->missing().empty()) log_info("warning: %s", launcher_->missing().c_str());
+  if (kSanitized) log_info("warning: %s", kSanitizedNote);
   watch_listeners();
   refill_later();
   return ok();

@@ -45,6 +45,7 @@
 
 #include "config.h"
 #include "event_loop.h"
+#include "log.h"
 #include "priv_launcher.h"
 #include "priv_listener.h"
 #include "record_io.h"
@@ -76,11 +77,15 @@ struct Process {
 /* One client. */
 struct PrivConnection {
   enum Phase : uint32_t {
+    kGone = 0,
     kStarting = 1, /* its verdict is awaited */
     kRunning = 2,  /* the vault has said what it may have */
+    kSilent = 4,   /* from the network, and nothing has come yet: it has no process */
+    kPhases = 5
   };
   uint64_t name = 0;
-  Phase phase = kStarting;
+  Phase phase = kGone;
+  Watch silent; /* kSilent: the client; looked at for input, never read */
   bool local = false;
   std::string source, peer;
   SharedConfig config;
@@ -90,6 +95,12 @@ struct PrivConnection {
   std::vector<uint64_t> backends;                     /* processes */
   EventLoop::TimerId timer = 0;                       /* handshake; later: time to end by itself */
   uint64_t running_ms = 0;                            /* since when kRunning */
+};
+
+/* What a source, or all of them together, has of the limits. */
+struct Share {
+  unsigned connections = 0;                                /* local ones, too */
+  std::array<unsigned, PrivConnection::kPhases> network{}; /* connections in each phase */
 };
 
 struct PrivOptions {
@@ -165,11 +176,15 @@ class Priv {
 
   /* priv_connections.cc */
   void on_listener(Listener* listener);
-  std::string refusal(const Caller& caller, bool local) const;
-  bool begin(Listener* listener, Caller caller);
+  std::string refusal(const Caller& caller) const;
+  bool make_room(const std::string& source, PrivConnection::Phase phase);
+  void set_phase(PrivConnection* connection, PrivConnection::Phase phase);
+  void begin(Listener* listener, Caller caller);
+  void heard(uint64_t name, uint32_t events);
+  void give_processes(PrivConnection* connection, Caller caller);
   bool introduce(PrivConnection* connection, Caller* caller);
   PrivConnection* find_connection(uint64_t name);
-  void end(uint64_t name, const char* why);
+  void end(uint64_t name, const char* why, LogLevel level = LogLevel::kVerbose);
   void move_to_vault(PrivConnection* connection);
   void move_all();
   void vault_died(uint64_t process);
@@ -203,8 +218,8 @@ class Priv {
   bool own_log_told_ = false;
   std::map<uint64_t, std::unique_ptr<Process>> processes_;
   std::map<uint64_t, PrivConnection> connections_;
-  std::map<std::string, unsigned> sources_; /* connections of each */
-  unsigned starting_ = 0;                   /* network connections in kStarting */
+  std::map<std::string, Share> sources_;
+  Share all_;
   std::map<Kind, Service> services_;
   std::vector<uint64_t> retiring_; /* auth and vault of an older configuration */
   Pools pools_;

@@ -85,9 +85,8 @@ bool Priv::answer_allow(Process* process, const RecordBuffer& record) {
   if (connection->phase == PrivConnection::kStarting) {
     std::copy(std::begin(allow->backends), std::end(allow->backends), connection->allowed.begin());
     connection->verdict = allow->verdict;
-    connection->phase = PrivConnection::kRunning;
+    set_phase(connection, PrivConnection::kRunning);
     connection->running_ms = EventLoop::now_ms();
-    if (!connection->local) starting_--;
     loop_->cancel(&connection->timer);
     if (connection->config != config_) move_all(); /* arranges for it to be moved in time */
   } else {

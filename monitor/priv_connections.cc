@@ -34,8 +34,9 @@ namespace mp11 {
 namespace {
 
 constexpr int kAcceptsAtOnce = 8;
-constexpr uint64_t kPauseMs = 1000; /* without descriptors or memory */
-constexpr uint64_t kRetryMs = 50;   /* a full queue */
+constexpr uint32_t kHeard = EPOLLIN | EPOLLRDHUP; /* of a client that was silent */
+constexpr uint64_t kPauseMs = 1000;               /* without descriptors or memory */
+constexpr uint64_t kRetryMs = 50;                 /* a full queue */
 /*
  * A monitor has read its portfolio by then. Before that it is not given a vault of another
  * configuration, which numbers backends anew.
@@ -73,62 +74,128 @@ void Priv::on_listener(Listener* listener) {
         });
       return;
     }
-    std::string peer = caller->peer, why = refusal(*caller, listener->config().local);
-    if (!why.empty()) {
-      log_info("%s refused: %s", peer.c_str(), why.c_str());
-      continue;
-    }
-    begin(listener, std::move(*caller));
+    std::string why = refusal(*caller);
+    if (why.empty())
+      begin(listener, std::move(*caller));
+    else
+      log_info("%s refused: %s", caller->peer.c_str(), why.c_str());
   }
 }
 
 /* Why this caller is one too many; empty when it is not. */
-std::string Priv::refusal(const Caller& caller, bool local) const {
-  if (connections_.size() >= config_->max_connections) return "max-connections is reached";
+std::string Priv::refusal(const Caller& caller) const {
+  if (connections_.size() - all_.network[PrivConnection::kSilent] >= config_->max_connections)
+    return "max-connections is reached";
   auto source = sources_.find(caller.source);
-  if (source != sources_.end() && source->second >= config_->max_connections_per_source)
+  if (source != sources_.end() && source->second.connections >= config_->max_connections_per_source)
     return "max-connections-per-source is reached";
-  /* Who a local client is the kernel has said already. */
-  if (!local && starting_ >= config_->max_startups) return "max-startups is reached";
   return "";
+}
+
+/*
+ * Ends the oldest connection in the phase of the source that has most of them, if that has more
+ * than this source would have. So who floods, from however many addresses, drives out himself, and
+ * who comes alone finds a place.
+ */
+bool Priv::make_room(const std::string& source, PrivConnection::Phase phase) {
+  auto own = sources_.find(source);
+  unsigned most = own == sources_.end() ? 0 : own->second.network[phase];
+  if (most > 0) most++;
+  uint64_t oldest = 0;
+  for (const auto& [name, connection] : connections_) {
+    if (connection.local || connection.phase != phase) continue;
+    unsigned held = sources_.at(connection.source).network[phase];
+    if (held <= most) continue;
+    most = held;
+    oldest = name;
+  }
+  if (oldest == 0) return false;
+  end(oldest, "not authenticated yet, and others need its place", LogLevel::kInfo);
+  return true;
 }
 
 void Priv::pause_listeners() {
   paused_ = true;
   for (const auto& listener : listeners_) loop_->change(listener->fd(), 0);
+  for (const auto& [name, connection] : connections_)
+    if (connection.silent) loop_->change(connection.silent.get(), 0);
 }
 
 void Priv::resume_listeners() {
   if (!paused_ || resume_ != 0 || stopping_ || !services_ready()) return;
   paused_ = false;
   for (const auto& listener : listeners_) loop_->change(listener->fd(), EPOLLIN);
+  for (const auto& [name, connection] : connections_)
+    if (connection.silent) loop_->change(connection.silent.get(), kHeard);
 }
 
 /* ---- a connection's life */
 
-bool Priv::begin(Listener* listener, Caller caller) {
+void Priv::set_phase(PrivConnection* connection, PrivConnection::Phase phase) {
+  Share& own = sources_[connection->source];
+  if (connection->phase == PrivConnection::kGone) own.connections++;
+  if (phase == PrivConnection::kGone) own.connections--;
+  for (Share* share : {&own, &all_}) {
+    if (connection->local) break;
+    if (connection->phase != PrivConnection::kGone) share->network[connection->phase]--;
+    if (phase != PrivConnection::kGone) share->network[phase]++;
+  }
+  if (own.connections == 0) sources_.erase(connection->source);
+  connection->phase = phase;
+}
+
+/*
+ * A local client has its processes at once: who it is the kernel has said already. A stranger from
+ * the network has to say something first.
+ */
+void Priv::begin(Listener* listener, Caller caller) {
+  const bool local = listener->config().local;
+  if (!local && all_.network[PrivConnection::kSilent] >= limits::kSilent &&
+      !make_room(caller.source, PrivConnection::kSilent))
+    return log_info("%s refused: too many that say nothing", caller.peer.c_str());
   uint64_t name = next_++;
   PrivConnection& connection = connections_[name];
   connection.name = name;
-  connection.local = listener->config().local;
+  connection.local = local;
   connection.source = caller.source;
   connection.peer = caller.peer;
-  connection.config = config_;
-  connection.vault = service(Kind::kVault).process;
-  connection.auth = connection.local ? 0 : service(Kind::kAuth).process;
-  sources_[connection.source]++;
-  if (!connection.local) starting_++;
   log_verbose("connection %llu: %s", printable(name), caller.peer.c_str());
   uint64_t limit_ms = uint64_t{config_->handshake_timeout_s} * 1000;
-  connection.timer =
-      loop_->after(limit_ms, [this, name] { end(name, "handshake-timeout is over"); });
-  connection.monitor = take_pooled(Kind::kMonitor);
-  if (!connection.local) connection.net = take_pooled(Kind::kNet);
-  for (uint64_t id : {connection.monitor, connection.net})
-    if (Process* process = find_process(id)) process->connection = name;
-  if (introduce(&connection, &caller)) return true;
-  end(name, "its processes could not be introduced to each other");
-  return false;
+  connection.timer = loop_->after(
+      limit_ms, [this, name] { end(name, "handshake-timeout is over", LogLevel::kInfo); });
+  if (local) return give_processes(&connection, std::move(caller));
+  set_phase(&connection, PrivConnection::kSilent);
+  connection.silent = Watch(loop_, std::move(caller.socket), kHeard,
+                            [this, name](uint32_t events) { heard(name, events); });
+  if (!connection.silent) end(name, "it could not be watched", LogLevel::kError);
+}
+
+/* Something has come from a client that was silent, or it has gone. */
+void Priv::heard(uint64_t name, uint32_t events) {
+  PrivConnection& connection = *find_connection(name);
+  if ((events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) != 0)
+    return end(name, "closed by the peer, which is not authenticated", LogLevel::kInfo);
+  if (connections_.size() - all_.network[PrivConnection::kSilent] >= config_->max_connections)
+    return end(name, "refused: max-connections is reached", LogLevel::kInfo);
+  if (all_.network[PrivConnection::kStarting] >= config_->max_startups &&
+      !make_room(connection.source, PrivConnection::kStarting))
+    return end(name, "refused: max-startups is reached", LogLevel::kInfo);
+  Caller caller;
+  caller.socket = connection.silent.release();
+  give_processes(&connection, std::move(caller));
+}
+
+void Priv::give_processes(PrivConnection* connection, Caller caller) {
+  connection->config = config_;
+  connection->vault = service(Kind::kVault).process;
+  connection->auth = connection->local ? 0 : service(Kind::kAuth).process;
+  set_phase(connection, PrivConnection::kStarting);
+  connection->monitor = take_pooled(Kind::kMonitor);
+  if (!connection->local) connection->net = take_pooled(Kind::kNet);
+  for (uint64_t id : {connection->monitor, connection->net})
+    if (Process* process = find_process(id)) process->connection = connection->name;
+  if (!introduce(connection, &caller))
+    end(connection->name, "its processes could not be introduced to each other");
 }
 
 /* Makes the socket pairs of a connection and hands out their ends (records.h). */
@@ -173,10 +240,10 @@ bool Priv::introduce(PrivConnection* connection, Caller* caller) {
 }
 
 /* Kills what serves the connection, tells vault and auth, and forgets it. */
-void Priv::end(uint64_t name, const char* why) {
+void Priv::end(uint64_t name, const char* why, LogLevel level) {
   PrivConnection* connection = find_connection(name);
   if (connection == nullptr) return;
-  log_verbose("connection %llu ends: %s", printable(name), why);
+  log_line(level, "connection %llu from %s: %s", printable(name), connection->peer.c_str(), why);
   loop_->cancel(&connection->timer);
   std::vector<uint64_t> ids = connection->backends;
   ids.push_back(connection->monitor);
@@ -188,9 +255,7 @@ void Priv::end(uint64_t name, const char* why) {
   for (uint64_t id : {connection->vault, connection->auth})
     if (Process* process = find_process(id); process != nullptr && process->control)
       (void)send_record(process->control.get(), gone); /* its sockets have hung up anyway */
-  auto source = sources_.find(connection->source);
-  if (--source->second == 0) sources_.erase(source);
-  if (!connection->local && connection->phase == PrivConnection::kStarting) starting_--;
+  set_phase(connection, PrivConnection::kGone);
   connections_.erase(name);
   refill_later(); /* instances may have become free */
   if (stopping_ && connections_.empty()) {

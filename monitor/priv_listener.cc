@@ -40,7 +40,8 @@
 namespace mp11 {
 namespace {
 
-constexpr int kBacklog = 128;
+/* So that a flood does not push others out before they are accepted. */
+constexpr int kBacklog = 1024;
 /* A peer that is gone without a word is noticed after about three minutes. */
 constexpr int kKeepIdleS = 90, kKeepIntervalS = 15, kKeepProbes = 6;
 

@@ -56,10 +56,6 @@
 namespace mp11 {
 namespace {
 
-#ifndef MULTIP11_VERSION
-#define MULTIP11_VERSION "unknown"
-#endif
-
 constexpr char kUsage[] =
     "usage: multip11d [-DdeTtV] [-f file] [-o keyword=value] ...\n"
     "  -t  test the configuration          -T  test it, and show what is in effect\n"
@@ -176,7 +172,7 @@ void raise_file_limit(const Config& config) {
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
   limit.rlim_cur = limit.rlim_max;
   (void)::setrlimit(RLIMIT_NOFILE, &limit);
-  rlim_t need = rlim_t{config.max_connections} * 9 + 256;
+  rlim_t need = rlim_t{config.max_connections} * 9 + limits::kSilent + 256;
   if (limit.rlim_max < need)
     log_info(
         "warning: the limit of open files (%llu) is low for max-connections; about %llu are "
@@ -322,7 +318,8 @@ int priv_main(int argc, char** argv) {
     return 1;
   }
   if (arguments.version) {
-    std::puts("multip11d " MULTIP11_VERSION);
+    std::puts("multip11d " MP11_VERSION);
+    if (kSanitized) std::puts(kSanitizedNote);
     return 0;
   }
   LoadedConfig loaded = load_config(arguments.options.source);

@@ -267,9 +267,10 @@ Status Priv::tell_log_target() {
 void Priv::tell_log() {
   Process* log = find_process(service(Kind::kLog).process);
   if (log == nullptr) return;
-  auto tell = [&](const std::string& name, int pid, bool untrusted, const UniqueFd& pipe) {
+  auto tell = [&](const std::string& name, int pid, Kind kind, const UniqueFd& pipe) {
     LogSource record = make_record<LogSource>(RecordType::kLogSource);
-    record.untrusted = untrusted ? 1 : 0;
+    record.untrusted = kind == Kind::kBackend ? 1 : 0;
+    record.many = record.untrusted != 0 || kind == Kind::kNet || kind == Kind::kMonitor ? 1 : 0;
     record.pid = pid;
     std::memcpy(record.name, name.data(), std::min(name.size(), sizeof record.name - 1));
     int fd = pipe.get();
@@ -277,11 +278,10 @@ void Priv::tell_log() {
   };
   bool all = true;
   if (own_log_ && !own_log_told_)
-    all = own_log_told_ = tell("multip11d", ::getpid(), false, own_log_);
+    all = own_log_told_ = tell("multip11d", ::getpid(), Kind::kLog, own_log_);
   for (auto& [id, process] : processes_) {
     if (process->log_told || !process->log || !all) continue;
-    all = process->log_told =
-        tell(process->name, process->pid, process->kind == Kind::kBackend, process->log);
+    all = process->log_told = tell(process->name, process->pid, process->kind, process->log);
   }
   if (all || log_again_ != 0) return;
   log_again_ = loop_->after(kRetryMs, [this] {

@@ -42,7 +42,7 @@ using Step = SessionMonitor::Step;
 constexpr uint64_t kNoSuchHandle = 0xfffffffe;
 
 /* Virtual slots of transparent backends begin here, above every configured token. */
-constexpr uint64_t kTransparentSlots = 0x10000;
+constexpr uint64_t kTransparentSlots = 0x80000000;
 static_assert(kTransparentSlots > limits::kTokens);
 
 /* Calls after which a library may give out old handles anew. */
@@ -424,10 +424,17 @@ Step SessionMonitor::next_by_slot(Call* call) {
     return *step;
   }
   call->token = token;
-  if (auto rv = refused(call, *token)) return answer(call, *rv);
+  if (auto rv = refused(call, *token)) {
+    /* A slot that was never shown may be none. */
+    const bool shown = !known || *known != call->slot || transparent_index_.contains({token, real});
+    return answer(call, shown ? *rv : CKR_SLOT_ID_INVALID);
+  }
   if (call->row->number == kC_OpenSession && sessions_.size() >= limits::kSessions)
     return answer(call, CKR_SESSION_COUNT);
   if (auto step = need_lock(call, token->backend, call->row->lock)) return *step;
+  /* The library's own wall behind ours: templates of keys may say more than those of calls. */
+  if (call->row->number == kC_OpenSession && (token->plan.flags & kTokenReadOnly) != 0)
+    call->request.rec.numbers[0] &= ~uint64_t{CKF_RW_SESSION};
   call->request.rec.primary = real;
   return send(call, token->backend);
 }
@@ -455,17 +462,24 @@ Step SessionMonitor::next_by_session(Call* call) {
 }
 
 /*
- * A handle is good in the slot that it was given in and nowhere else: libraries have been seen to
- * take one of their tokens' handles in a session of another, where other rules may hold.
+ * A handle is good in the virtual token that it was given in and nowhere else: libraries have been
+ * seen to take one of their tokens' handles in a session of another, where other rules may hold.
+ * The slots of a transparent token have one rule, and it is the library that judges.
  */
+bool SessionMonitor::may_name(const HandleMap::Entry& entry, const Call& call) {
+  if (entry.slot == call.slot) return true;
+  Token* token = nullptr;
+  std::optional<uint64_t> real;
+  return find_slot(entry.slot, &token, &real) && token->transparent() && token == call.token;
+}
+
 void SessionMonitor::translate_handles(Call* call, const Backend& backend) {
   CallRec& rec = call->request.rec;
   call->object = rec.handle_count != 0 ? rec.handles[0] : 0;
   for (uint32_t i = 0; i < rec.handle_count; i++) {
     if (rec.handles[i] == CK_INVALID_HANDLE) continue;
     const HandleMap::Entry* entry = objects_.find(rec.handles[i]);
-    bool ours =
-        entry != nullptr && entry->scope == backend.plan.backend && entry->slot == call->slot;
+    bool ours = entry != nullptr && entry->scope == backend.plan.backend && may_name(*entry, *call);
     rec.handles[i] = ours ? entry->real : kNoSuchHandle;
   }
 }
@@ -541,7 +555,11 @@ void SessionMonitor::finalized() {
   host_->changed();
 }
 
-/* The virtual slot of a real one; none for a library that comes up with ever new ones. */
+/*
+ * The virtual slot of a real one; none for a library that comes up with ever new ones. Of a sole
+ * backend it is the library's own number: applications remember it, or have it in a configuration,
+ * and use it without having asked for a list.
+ */
 std::optional<uint64_t> SessionMonitor::transparent_slot(Token* token, uint64_t real) {
   auto [place, fresh] = transparent_index_.try_emplace({token, real}, transparent_slots_.size());
   if (fresh && token->shown_slots >= kMaxRealSlots) {
@@ -552,6 +570,7 @@ std::optional<uint64_t> SessionMonitor::transparent_slot(Token* token, uint64_t 
     token->shown_slots++;
     transparent_slots_.emplace_back(token, real);
   }
+  if (passes_slots_on() && real < kTransparentSlots) return real;
   return kTransparentSlots + place->second;
 }
 
@@ -562,6 +581,11 @@ bool SessionMonitor::find_slot(uint64_t slot, Token** token, std::optional<uint6
         transparent_slots_[static_cast<size_t>(slot - kTransparentSlots)];
     *token = owner;
     *real = real_slot;
+    return true;
+  }
+  if (passes_slots_on() && slot < kTransparentSlots) {
+    *token = &tokens_[0];
+    *real = slot;
     return true;
   }
   for (Token& t : tokens_) {

@@ -211,6 +211,7 @@ class SessionMonitor {
   bool well_formed(const Call& call) const;
   std::optional<CK_RV> refused(Call* call, const Token& token);
   std::optional<CK_RV> refused_read_only(Call* call);
+  bool may_name(const HandleMap::Entry& entry, const Call& call);
   void translate_handles(Call* call, const Backend& backend);
 
   /* What a reply changes. */

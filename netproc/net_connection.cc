@@ -28,6 +28,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "log.h"
 
@@ -40,6 +41,8 @@ constexpr size_t kOutHigh = 256u << 10;
 constexpr int kSegmentMs = 60000;
 
 constexpr uint64_t kSecondNs = 1000000000;
+/* Room in the monitor's ring comes without a bell. */
+constexpr uint64_t kRoomSliceNs = 1000000;
 
 }  // namespace
 
@@ -154,7 +157,7 @@ void NetConnection::serve() {
 /* Unwraps and takes what has arrived, as long as there is room for the calls in it. */
 bool NetConnection::take_messages() {
   bool progress = false;
-  while (!last_words_ && free_call() != nullptr && client_.unwrap(this)) {
+  while (takes_calls() && client_.unwrap(this)) {
     progress = true;
     std::span<const uint8_t> rest = client_.plain();
     if (delimiter_ == Delimiter::kUnknown) {
@@ -175,7 +178,11 @@ bool NetConnection::take_frames(std::span<const uint8_t> rest) {
   FrameStatus status = frames_.take(&input, &number, &message_);
   client_.used_plain(rest.size() - input.size());
   if (status == FrameStatus::kMore) return true;
-  if (status == FrameStatus::kMessage) return take_message(number, message_.span());
+  if (status == FrameStatus::kMessage) {
+    const bool goes_on = take_message(number, message_.span());
+    message_.clear(); /* at once: it may be long until the next message is swapped in */
+    return goes_on;
+  }
   client_.end("a frame that breaks a limit");
   return false;
 }
@@ -244,6 +251,8 @@ bool NetConnection::take_message(uint32_t number, std::span<const uint8_t> der) 
   }
   CK_RV rv = CKR_OK;
   status = decode_call(received, *call->row, &call->arena, &call->words, &rv);
+  call->held = der.size() + call->arena.size();
+  pending_ += call->held;
   if (status == CodecStatus::kOk) {
     rv = pack_call(*call->row, call->words, &call->request);
     if (rv == CKR_OK) {
@@ -296,6 +305,7 @@ bool NetConnection::pump_monitor() {
     sent_ = 0;
     call->request.clear();
     call->state = Call::State::kAtMonitor;
+    call->sent_ns = Waiter::now_ns();
     progress = true;
   }
   for (;;) {
@@ -310,6 +320,7 @@ bool NetConnection::pump_monitor() {
     });
     if (it == calls_.end() || reply_.rec.function != it->row->number)
       fatal("connection %llu: a reply that fits no call", number_);
+    pace_.took(it->row->number, Waiter::now_ns() - it->sent_ns);
     /* The monitor looks at handles, not at octets: a library that lies about those spoils one call.
      */
     if (unpack_reply(*it->row, reply_, it->words)) {
@@ -334,7 +345,6 @@ bool NetConnection::pump_output() {
   while (!returning_.empty() && client_.unwritten() < kOutHigh) {
     Call* call = returning_.front();
     returning_.pop_front();
-    fragment_.clear();
     bool more = false;
     if (delimiter_ == Delimiter::kFrames) {
       more = write_frame(&call->rest, &fragment_);
@@ -344,6 +354,7 @@ bool NetConnection::pump_output() {
       more = !call->rest.rest.empty();
     }
     client_.wrap(this, fragment_.span());
+    fragment_.clear();
     progress = true;
     if (more) {
       /* A message that is not in frames must not be interrupted. */
@@ -356,6 +367,7 @@ bool NetConnection::pump_output() {
     call->answer.clear();
     call->arena.clear();
     call->state = Call::State::kFree;
+    pending_ -= std::exchange(call->held, 0);
   }
   return client_.write() || progress;
 }
@@ -365,35 +377,52 @@ bool NetConnection::pump_output() {
  * read only while there is room for what they say.
  */
 void NetConnection::sleep() {
-  bool wants_input = free_call() != nullptr && !last_words_;
-  uint64_t started = Waiter::now_ns();
-  bool ready = waiter_.spin(
-      [&] { return monitor_->readable() || (wants_input && client_.read()) || client_.ended(); });
-  if (ready) {
-    waiter_.waited(started);
-    return;
-  }
+  bool wants_input = takes_calls();
+  uint64_t now = Waiter::now_ns();
+  const uint64_t expected = expected_ns();
+  const uint64_t nap = Waiter::nap_ns(expected, now);
+  auto ready = [&] {
+    return monitor_->readable() || (wants_input && client_.read()) || client_.ended();
+  };
+  if (nap == 0 && waiter_.spin(ready, expected)) return;
   bool armed = monitor_->arm();
   pollfd fds[2] = {{client_.fd(), static_cast<short>(wants_input ? POLLIN : 0), 0},
                    {monitor_->fd(), POLLIN, 0}};
   if (client_.unwritten() != 0) fds[0].events |= POLLOUT;
-  /* Room in the monitor's ring comes without a bell. */
-  int timeout = !to_monitor_.empty() ? 1 : idle_s_ != 0 ? 1000 : -1;
-  if (::poll(fds, 2, armed ? timeout : 0) < 0 && errno != EINTR)
-    fatal("poll: %s", std::strerror(errno));
-  waiter_.waited(started);
+  uint64_t longest = UINT64_MAX;
+  if (idle_s_ != 0 && !busy())
+    longest = active_ns_ + idle_s_ * kSecondNs - std::min(now, active_ns_ + idle_s_ * kSecondNs);
+  if (!to_monitor_.empty()) longest = kRoomSliceNs;
+  if (nap != 0) longest = std::min(longest, nap);
+  wait_for_events(fds, armed ? longest : 0);
   if (monitor_->disarm() == ChannelStatus::kClosed && !monitor_->readable())
     client_.end("its monitor has ended");
   if ((fds[0].revents & (POLLERR | POLLHUP)) != 0 && !wants_input)
     client_.end("closed by the peer");
   if (wants_input && fds[0].revents != 0) client_.read();
-  if (idle_s_ != 0 && !busy() && Waiter::now_ns() - active_ns_ > idle_s_ * kSecondNs)
+  now = Waiter::now_ns();
+  if (idle_s_ != 0 && !busy() && now - std::min(now, active_ns_) >= idle_s_ * kSecondNs)
     client_.end("idle for too long");
+}
+
+/* When the monitor's next reply usually comes; 0: nobody knows. */
+uint64_t NetConnection::expected_ns() const {
+  uint64_t next = UINT64_MAX;
+  for (const Call& call : calls_) {
+    if (call.state != Call::State::kAtMonitor) continue;
+    const uint64_t usual = pace_.expected_ns(call.row->number);
+    next = std::min(next, usual == 0 ? 0 : call.sent_ns + usual);
+  }
+  return next == UINT64_MAX ? 0 : next;
 }
 
 bool NetConnection::busy() const {
   return std::any_of(calls_.begin(), calls_.end(),
                      [](const Call& call) { return call.state != Call::State::kFree; });
+}
+
+bool NetConnection::takes_calls() {
+  return !last_words_ && pending_ < limits::kPendingOctets && free_call() != nullptr;
 }
 
 NetConnection::Call* NetConnection::free_call() {

@@ -64,8 +64,9 @@ class NetConnection : private Wrapping {
   struct Call {
     enum class State { kFree, kQueued, kAtMonitor, kReturning };
     State state = State::kFree;
-    uint64_t id = 0;     /* on the monitor's channel */
-    uint32_t number = 0; /* of the message */
+    uint64_t id = 0;      /* on the monitor's channel */
+    uint32_t number = 0;  /* of the message */
+    uint64_t sent_ns = 0; /* to the monitor */
     const FunctionRow* row = nullptr;
     Words words;
     Envelope envelope;
@@ -73,6 +74,7 @@ class NetConnection : private Wrapping {
     Message request;
     SecureBuffer answer;
     FrameSource rest; /* of the answer */
+    size_t held = 0;  /* of pending_ */
   };
 
   bool authenticate();
@@ -92,7 +94,9 @@ class NetConnection : private Wrapping {
   bool wrap_token(std::span<const uint8_t> message, std::vector<uint8_t>* out) override;
   const char* unwrap_token(std::span<const uint8_t> token, SecureBuffer* message) override;
   Call* free_call();
+  bool takes_calls();
   bool busy() const;
+  uint64_t expected_ns() const;
 
   TokenStream client_;
   UniqueFd monitor_socket_;
@@ -112,9 +116,11 @@ class NetConnection : private Wrapping {
   std::deque<Call*> returning_;
   Message reply_;
   SecureBuffer fragment_;
+  size_t pending_ = 0; /* octets of calls, and of the room that they ask for */
   uint64_t next_id_ = 1;
   uint64_t active_ns_ = 0; /* last message in either direction */
   Waiter waiter_;
+  Pace pace_;
   bool said_hello_ = false;
   bool last_words_ = false; /* a failure is on its way; then the end */
 };

@@ -50,14 +50,10 @@ TokenStream::TokenStream(UniqueFd socket) : socket_(std::move(socket)) {
 
 bool TokenStream::read() {
   if (ended()) return false;
-  if (in_at_ != 0) {
-    in_.erase(in_.begin(), in_.begin() + static_cast<ptrdiff_t>(in_at_));
-    in_at_ = 0;
-  }
-  uint8_t piece[kReadSize];
-  ssize_t n = ::recv(fd(), piece, sizeof piece, MSG_DONTWAIT);
+  make_room();
+  ssize_t n = ::recv(fd(), in_.get() + in_end_, in_room_ - in_end_, MSG_DONTWAIT);
   if (n > 0) {
-    in_.insert(in_.end(), piece, piece + n);
+    in_end_ += static_cast<size_t>(n);
     return true;
   }
   if (n == 0)
@@ -65,6 +61,24 @@ bool TokenStream::read() {
   else if (errno != EAGAIN && errno != EINTR)
     end(std::strerror(errno));
   return false;
+}
+
+/* For kReadSize octets more. A token is bounded, so unread() is. */
+void TokenStream::make_room() {
+  if (in_at_ == in_end_) in_at_ = in_end_ = 0;
+  if (in_room_ - in_end_ >= kReadSize) return;
+  const size_t unread_octets = unread();
+  if (in_room_ < unread_octets + kReadSize) {
+    const size_t room = std::max(2 * in_room_, unread_octets + kReadSize);
+    auto larger = std::make_unique_for_overwrite<uint8_t[]>(room);
+    std::copy_n(in_.get() + in_at_, unread_octets, larger.get());
+    in_ = std::move(larger);
+    in_room_ = room;
+  } else {
+    std::memmove(in_.get(), in_.get() + in_at_, unread_octets);
+  }
+  in_at_ = 0;
+  in_end_ = unread_octets;
 }
 
 bool TokenStream::write() {
@@ -84,7 +98,7 @@ bool TokenStream::write() {
 
 std::span<const uint8_t> TokenStream::token(size_t limit) {
   if (ended()) return {};
-  GssFrame frame = next_gss_frame(std::span(in_).subspan(in_at_), limit);
+  GssFrame frame = next_gss_frame(std::span(in_.get() + in_at_, unread()), limit);
   if (frame.status == GssFrameStatus::kBroken) end("a GSS token of an impossible length");
   if (frame.status != GssFrameStatus::kFrame) return {};
   token_size_ = frame.size;

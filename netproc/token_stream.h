@@ -31,6 +31,7 @@
  */
 #pragma once
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -61,7 +62,7 @@ class TokenStream {
   /* Takes what the socket has, and gives it what it takes. True when octets moved. */
   bool read();
   bool write();
-  size_t unread() const { return in_.size() - in_at_; }
+  size_t unread() const { return in_end_ - in_at_; }
   size_t unwritten() const { return out_.size() - out_at_; }
 
   /* Handshake: the next whole token of at most `limit` octets, or an empty span. Then used(). */
@@ -81,9 +82,14 @@ class TokenStream {
   }
 
  private:
+  void make_room();
+
   UniqueFd socket_;
-  std::vector<uint8_t> in_; /* in_at_ octets of it are used */
-  size_t in_at_ = 0;
+  /* Not zeroed: pages that nothing was read into cost no memory. */
+  std::unique_ptr<uint8_t[]> in_;
+  size_t in_room_ = 0;
+  size_t in_at_ = 0;      /* used up to here */
+  size_t in_end_ = 0;     /* read up to here */
   size_t token_size_ = 0; /* of the token that token() showed, with its length */
   SecureBuffer plain_;    /* plain_at_ octets of it are used */
   size_t plain_at_ = 0;

@@ -114,7 +114,6 @@ void relay(Channel* front, Channel* back) {
   Message message;
   Waiter waiter;
   for (;;) {
-    const uint64_t started = Waiter::now_ns();
     if (!waiter.spin([&] { return front->readable() || back->readable(); })) {
       const bool front_armed = front->arm();
       const bool back_armed = back->arm();
@@ -125,7 +124,6 @@ void relay(Channel* front, Channel* back) {
       front->disarm();
       back->disarm();
     }
-    waiter.waited(started);
     for (auto [from, to] : {std::pair(front, back), std::pair(back, front)}) {
       ChannelStatus status;
       while ((status = from->try_receive(&message)) == ChannelStatus::kOk)

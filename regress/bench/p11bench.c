@@ -33,8 +33,13 @@
  *     -w SEC     how long it is warmed up (default 0.2)
  *     -o OP,OP   operations (default: all; -L lists them)
  *     -n N       objects for the find operations (default 1000)
+ *     -i         instead: measures what each line of standard input says, OPERATION THREADS SECONDS
+ *                WARM-UP, as it comes; -t is the most threads, -o what may be asked for. With 0 for
+ *                both times the operation is made exactly once
  *     -F         instead: C_Initialize to the first signature, in microseconds, once
- *     -I SEC     instead: connect, log in, sign once, say "ready" and sleep
+ *     -I SEC     instead: connect, log in, sign once, say "ready" and sleep; with -P each process
+ *     -L         instead: lists the operations, each with the octets of the caller's data that one
+ *                moves, in or out, whichever is more
  *   Prints lines: operation threads ops/s p50_us p99_us (threads of all processes together).
  *
  * Keys and objects are session objects, made at the start and gone at the end; -F and -I use the
@@ -44,6 +49,7 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <poll.h>
 #include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -60,10 +66,10 @@ enum { kMiB = 1 << 20, kBulk = 65536, kMaxThreads = 256 };
 
 static struct {
   const char *module, *label, *pin, *operations;
-  int threads, processes;
+  int threads, processes, interactive;
   double seconds, warm_up;
   unsigned objects;
-} options = {NULL, NULL, NULL, NULL, 1, 1, 1.0, 0.2, 1000};
+} options = {NULL, NULL, NULL, NULL, 1, 1, 0, 1.0, 0.2, 1000};
 
 static CK_FUNCTION_LIST* p11;
 static CK_SLOT_ID slot;
@@ -110,7 +116,12 @@ static CK_RV session_info(Client* c) {
   return p11->C_GetSessionInfo(c->session, &info);
 }
 
-static CK_RV random_32(Client* c) { return p11->C_GenerateRandom(c->session, c->out, 32); }
+static CK_RV random_octets(Client* c, CK_ULONG size) {
+  return p11->C_GenerateRandom(c->session, c->out, size);
+}
+static CK_RV random_16(Client* c) { return random_octets(c, 16); }
+static CK_RV random_32(Client* c) { return random_octets(c, 32); }
+static CK_RV random_4k(Client* c) { return random_octets(c, 4096); }
 
 static CK_RV digest(Client* c, CK_ULONG size) {
   CK_MECHANISM mechanism = {CKM_SHA256, NULL, 0};
@@ -119,23 +130,29 @@ static CK_RV digest(Client* c, CK_ULONG size) {
   return rv != CKR_OK ? rv : p11->C_Digest(c->session, c->in, size, c->out, &length);
 }
 static CK_RV sha256_64(Client* c) { return digest(c, 64); }
+static CK_RV sha256_4k(Client* c) { return digest(c, 4096); }
 static CK_RV sha256_1mib(Client* c) { return digest(c, kMiB); }
 
-static CK_RV encrypt(Client* c, CK_MECHANISM* mechanism) {
+static CK_RV encrypt(Client* c, CK_MECHANISM* mechanism, CK_ULONG size) {
   CK_ULONG length = kBulk + 64;
   CK_RV rv = p11->C_EncryptInit(c->session, mechanism, aes);
-  return rv != CKR_OK ? rv : p11->C_Encrypt(c->session, c->in, kBulk, c->out, &length);
+  return rv != CKR_OK ? rv : p11->C_Encrypt(c->session, c->in, size, c->out, &length);
 }
-static CK_RV aes_ecb(Client* c) {
+static CK_RV aes_ecb(Client* c, CK_ULONG size) {
   CK_MECHANISM mechanism = {CKM_AES_ECB, NULL, 0};
-  return encrypt(c, &mechanism);
+  return encrypt(c, &mechanism, size);
 }
-static CK_RV aes_cbc(Client* c) {
+static CK_RV aes_ecb_256(Client* c) { return aes_ecb(c, 256); }
+static CK_RV aes_ecb_4k(Client* c) { return aes_ecb(c, 4096); }
+static CK_RV aes_ecb_64k(Client* c) { return aes_ecb(c, kBulk); }
+static CK_RV aes_cbc(Client* c, CK_ULONG size) {
   unsigned char iv[16] = {0};
   CK_MECHANISM mechanism = {CKM_AES_CBC, iv, sizeof iv};
-  return encrypt(c, &mechanism);
+  return encrypt(c, &mechanism, size);
 }
-static CK_RV aes_gcm(Client* c) {
+static CK_RV aes_cbc_1k(Client* c) { return aes_cbc(c, 1024); }
+static CK_RV aes_cbc_64k(Client* c) { return aes_cbc(c, kBulk); }
+static CK_RV aes_gcm(Client* c, CK_ULONG size) {
   unsigned char iv[12] = {0};
   CK_GCM_PARAMS parameters;
   CK_MECHANISM mechanism = {CKM_AES_GCM, &parameters, sizeof parameters};
@@ -145,8 +162,11 @@ static CK_RV aes_gcm(Client* c) {
   parameters.ulIvLen = sizeof iv;
   parameters.ulIvBits = 8 * sizeof iv;
   parameters.ulTagBits = 128;
-  return encrypt(c, &mechanism);
+  return encrypt(c, &mechanism, size);
 }
+static CK_RV aes_gcm_256(Client* c) { return aes_gcm(c, 256); }
+static CK_RV aes_gcm_4k(Client* c) { return aes_gcm(c, 4096); }
+static CK_RV aes_gcm_64k(Client* c) { return aes_gcm(c, kBulk); }
 
 static CK_RV sign(Client* c, CK_MECHANISM_TYPE type, CK_OBJECT_HANDLE key, CK_ULONG size) {
   CK_MECHANISM mechanism = {type, NULL, 0};
@@ -199,15 +219,34 @@ static CK_RV open_close(Client* c) {
   return rv != CKR_OK ? rv : p11->C_CloseSession(session);
 }
 
+/* `octets`: see -L. Of find_all the caller's data are its 1,000 handles, of get_attr_5 the values.
+ */
 static const struct {
   const char* name;
+  unsigned octets;
   CK_RV (*run)(Client*);
 } operations[] = {
-    {"session_info", session_info}, {"random_32", random_32},   {"sha256_64B", sha256_64},
-    {"sha256_1MiB", sha256_1mib},   {"aes_ecb_64KiB", aes_ecb}, {"aes_cbc_64KiB", aes_cbc},
-    {"aes_gcm_64KiB", aes_gcm},     {"ecdsa_p256", ecdsa_p256}, {"rsa2048", rsa_2048},
-    {"find_all", find_all},         {"find_one", find_one},     {"get_attr_5", get_attributes},
-    {"open_close", open_close},
+    {"session_info", sizeof(CK_SESSION_INFO), session_info},
+    {"random_16", 16, random_16},
+    {"random_32", 32, random_32},
+    {"random_4KiB", 4096, random_4k},
+    {"sha256_64B", 64, sha256_64},
+    {"sha256_4KiB", 4096, sha256_4k},
+    {"sha256_1MiB", kMiB, sha256_1mib},
+    {"aes_ecb_256B", 256, aes_ecb_256},
+    {"aes_ecb_4KiB", 4096, aes_ecb_4k},
+    {"aes_ecb_64KiB", kBulk, aes_ecb_64k},
+    {"aes_cbc_1KiB", 1024, aes_cbc_1k},
+    {"aes_cbc_64KiB", kBulk, aes_cbc_64k},
+    {"aes_gcm_256B", 256, aes_gcm_256},
+    {"aes_gcm_4KiB", 4096, aes_gcm_4k},
+    {"aes_gcm_64KiB", kBulk, aes_gcm_64k},
+    {"ecdsa_p256", 64, ecdsa_p256},
+    {"rsa2048", 256, rsa_2048},
+    {"find_all", 8000, find_all},
+    {"find_one", 64, find_one},
+    {"get_attr_5", 285, get_attributes},
+    {"open_close", 8, open_close},
 };
 enum { kOperations = sizeof operations / sizeof *operations };
 
@@ -223,9 +262,10 @@ static int wanted(const char* name) {
   }
 }
 
-/* ---- Latencies: 64 buckets for each power of two, error below 1.6 % */
+/* ---- Latencies: 512 buckets for each power of two, error below 0.1 %, as what is
+ * looked for is the difference of two of them */
 
-enum { kSubBits = 6, kBuckets = 64 << kSubBits };
+enum { kSubBits = 9, kBuckets = 64 << kSubBits };
 
 static unsigned bucket_of(uint64_t v) {
   int top;
@@ -263,11 +303,12 @@ static Shared* shared;
 static Client* clients;
 static int process; /* number of this one */
 static CK_RV (*current)(Client*);
+static int threads; /* in each process, in this measurement */
 
 static void* measure(void* argument) {
   int number = (int)(intptr_t)argument;
   Client* client = &clients[number];
-  Result* result = &results[process * options.threads + number];
+  Result* result = &results[process * threads + number];
   uint64_t end = now_ns() + (uint64_t)(options.warm_up * 1e9), start, last, now;
 
   memset(result, 0, sizeof *result);
@@ -304,7 +345,7 @@ static double percentile(const uint64_t* histogram, uint64_t count, unsigned per
 
 static void print_results(const char* name) {
   static uint64_t histogram[kBuckets];
-  int total = options.threads * options.processes;
+  int total = threads * options.processes;
   uint64_t count = 0;
   double rate = 0;
 
@@ -324,13 +365,13 @@ static void print_results(const char* name) {
 }
 
 static void run_operation(int number) {
-  pthread_t threads[kMaxThreads];
+  pthread_t started[kMaxThreads];
   current = operations[number].run;
-  for (int i = 1; i < options.threads; i++)
-    if (pthread_create(&threads[i], NULL, measure, (void*)(intptr_t)i) != 0)
+  for (int i = 1; i < threads; i++)
+    if (pthread_create(&started[i], NULL, measure, (void*)(intptr_t)i) != 0)
       fail("cannot start a thread", 0);
   measure(NULL);
-  for (int i = 1; i < options.threads; i++) pthread_join(threads[i], NULL);
+  for (int i = 1; i < threads; i++) pthread_join(started[i], NULL);
   if (process == options.processes - 1) {
     print_results(operations[number].name);
     fflush(stdout);
@@ -458,67 +499,116 @@ static void share_memory(void) {
   pthread_barrier_init(&shared->threads, &barrier, (unsigned)total);
   pthread_barrier_init(&shared->processes, &barrier, (unsigned)options.processes);
   pthread_mutex_init(&shared->start, &mutex);
+  threads = options.threads;
 }
 
-static void benchmark(void) {
-  share_memory();
-  printf("%-14s %7s %11s %10s %10s\n", "operation", "threads", "ops/s", "p50_us", "p99_us");
-  fflush(stdout);
-  /* The parent is the last process, and prints. */
+/* The parent is the last process, and prints. True in the parent. */
+static int start_processes(void) {
   for (process = 0; process < options.processes - 1; process++) {
     pid_t pid = fork();
     if (pid < 0) fail(strerror(errno), 0);
-    if (pid == 0) break;
+    if (pid == 0) return 0;
   }
+  return 1;
+}
+
+static void print_head(void) {
+  printf("%-14s %7s %11s %10s %10s\n", "operation", "threads", "ops/s", "p50_us", "p99_us");
+  fflush(stdout);
+}
+
+static void benchmark(void) {
+  int parent;
+  share_memory();
+  print_head();
+  parent = start_processes();
   set_up();
   pthread_barrier_wait(&shared->processes);
   for (int i = 0; i < kOperations; i++)
     if (wanted(operations[i].name)) run_operation(i);
   p11->C_Finalize(NULL);
-  if (process != options.processes - 1) _exit(0);
+  if (!parent) _exit(0);
   while (wait(NULL) > 0) continue;
+}
+
+/* -i. The one process stays, so that several modules can take turns without starting anew. */
+static void take_orders(void) {
+  char line[128], name[64];
+  share_memory();
+  set_up();
+  print_head();
+  while (fgets(line, sizeof line, stdin) != NULL) {
+    int i = 0;
+    if (sscanf(line, "%63s %d %lf %lf", name, &threads, &options.seconds, &options.warm_up) != 4 ||
+        threads < 1 || threads > options.threads)
+      fail("not an order: OPERATION THREADS SECONDS WARM-UP", 0);
+    while (i < kOperations && strcmp(operations[i].name, name) != 0) i++;
+    if (i == kOperations || !wanted(name)) fail("no such operation", 0);
+    pthread_barrier_destroy(&shared->threads);
+    pthread_barrier_init(&shared->threads, NULL, (unsigned)threads);
+    run_operation(i);
+  }
+  p11->C_Finalize(NULL);
 }
 
 /* ---- One signature with a key that the token has */
 
-static void first_signature(double idle_seconds) {
+static void first_signature(void) {
   CK_ATTRIBUTE t[] = {ATTRIBUTE(CKA_CLASS, class_private), ATTRIBUTE(CKA_KEY_TYPE, key_ec)};
   CK_OBJECT_HANDLE key;
   CK_ULONG count = 0;
   unsigned char in[32] = {0}, out[512];
   Client client = {0, in, out, 0};
-  uint64_t start;
 
-  load_module();
-  start = now_ns();
   client.session = connect_token();
   must("C_FindObjectsInit", p11->C_FindObjectsInit(client.session, t, 2));
   must("C_FindObjects", p11->C_FindObjects(client.session, &key, 1, &count));
   must("C_FindObjectsFinal", p11->C_FindObjectsFinal(client.session));
   if (count != 1) fail("the token has no EC key", 0);
   must("sign", sign(&client, CKM_ECDSA, key, 32));
-  if (idle_seconds > 0) {
-    puts("ready");
-    fflush(stdout);
-    usleep((useconds_t)(idle_seconds * 1e6));
-  } else {
-    printf("first signature after %.0f us\n", (double)(now_ns() - start) / 1e3);
-  }
+}
+
+static void time_first_signature(void) {
+  uint64_t start;
+  load_module();
+  start = now_ns();
+  first_signature();
+  printf("first signature after %.0f us\n", (double)(now_ns() - start) / 1e3);
+  p11->C_Finalize(NULL);
+}
+
+/* One after the other connects; who is there stays until the time is over or the parent is gone. */
+static void stay_idle(double seconds) {
+  int ends[2];
+  struct pollfd gone;
+  share_memory();
+  if (pipe(ends) != 0) fail(strerror(errno), 0);
+  if (!start_processes()) close(ends[1]);
+  pthread_mutex_lock(&shared->start);
+  load_module();
+  first_signature();
+  puts("ready");
+  fflush(stdout);
+  pthread_mutex_unlock(&shared->start);
+  gone.fd = ends[0];
+  gone.events = POLLIN;
+  poll(&gone, 1, (int)(seconds * 1e3));
   p11->C_Finalize(NULL);
 }
 
 static void usage(void) {
-  fprintf(stderr,
-          "usage: p11bench [-l LABEL] [-p PIN] [-t THREADS] [-P PROCESSES] [-d SECONDS]\n"
-          "                [-w SECONDS] [-o OPERATIONS] [-n OBJECTS] [-F | -I SECONDS] MODULE\n"
-          "       p11bench -L\n");
+  fprintf(
+      stderr,
+      "usage: p11bench [-l LABEL] [-p PIN] [-t THREADS] [-P PROCESSES] [-d SECONDS]\n"
+      "                [-w SECONDS] [-o OPERATIONS] [-n OBJECTS] [-i | -F | -I SECONDS] MODULE\n"
+      "       p11bench -L\n");
   exit(2);
 }
 
 int main(int argc, char** argv) {
   int option, first = 0;
   double idle = 0;
-  while ((option = getopt(argc, argv, "l:p:t:P:d:w:o:n:FI:L")) != -1) {
+  while ((option = getopt(argc, argv, "l:p:t:P:d:w:o:n:iFI:L")) != -1) {
     switch (option) {
       case 'l':
         options.label = optarg;
@@ -544,6 +634,9 @@ int main(int argc, char** argv) {
       case 'n':
         options.objects = (unsigned)atoi(optarg);
         break;
+      case 'i':
+        options.interactive = 1;
+        break;
       case 'F':
         first = 1;
         break;
@@ -551,18 +644,24 @@ int main(int argc, char** argv) {
         idle = atof(optarg);
         break;
       case 'L':
-        for (int i = 0; i < kOperations; i++) puts(operations[i].name);
+        for (int i = 0; i < kOperations; i++)
+          printf("%s %u\n", operations[i].name, operations[i].octets);
         return 0;
       default:
         usage();
     }
   }
   if (optind != argc - 1 || options.threads < 1 || options.threads > kMaxThreads ||
-      options.processes < 1 || options.objects < 1)
+      options.processes < 1 || options.objects < 1 ||
+      (options.interactive && options.processes != 1))
     usage();
   options.module = argv[optind];
-  if (first || idle > 0)
-    first_signature(idle);
+  if (first)
+    time_first_signature();
+  else if (idle > 0)
+    stay_idle(idle);
+  else if (options.interactive)
+    take_orders();
   else
     benchmark();
   return 0;

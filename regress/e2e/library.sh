@@ -203,6 +203,11 @@ missing=$(MULTIP11_DEBUG=1 probe missing "$libexec/rogue.so" 2>&1) &&
   not_ok "a library that is gone for a while: $missing"
 starts=$(grep -c 'started multip11-backend' <<<"$missing")
 check "and was not started again all the time ($starts starts)" [ "$starts" -le 7 ]
+rogue_config stillborn
+stillborn=$(MULTIP11_DEBUG=1 probe stillborn 2>&1)
+starts=$(grep -c 'started multip11-backend' <<<"$stillborn")
+check "nor is one that dies whenever it is initialised ($starts starts)" \
+  [ "$starts" -ge 2 -a "$starts" -le 7 ]
 check_no_helpers "nothing runs on after all this"
 
 # ---- The token lock

@@ -46,11 +46,13 @@ daemon_up
 said() { [ "$(grep -cE "$1" "$daemon_log")" -ge "${2:-1}" ]; }
 slots() { timeout 20 pkcs11-tool --module "$MODULE" -L 2>&1; }
 
-# Strangers that connect and say nothing. Each is a descriptor of this shell.
+# Strangers that connect and say one octet. Each is a descriptor of this shell.
 strangers=()
 stranger() {
   local fd
-  { exec {fd}<>"/dev/tcp/127.0.0.1/$TCP_PORT"; } 2>/dev/null && strangers+=("$fd")
+  { exec {fd}<>"/dev/tcp/127.0.0.1/$TCP_PORT"; } 2>/dev/null || return
+  printf '\0' >&"$fd"
+  strangers+=("$fd")
 }
 sleep 1 # daemon_up's own look at the port is over
 for i in 1 2 3 4 5; do stranger; done

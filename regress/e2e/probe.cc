@@ -25,17 +25,24 @@
  * An application that does one thing with a PKCS #11 module and says what came of it, for the shell
  * tests. It knows nothing of multip11 beyond what /proc tells of its own process.
  *
- *   probe rules MODULE                 what the standard says of C_Initialize, C_Finalize and NULL
- *   probe random MODULE [COUNT]        COUNT times C_GenerateRandom of 4 octets, each in a session
- *                                      of its own, or the same one again; prints CK_RV and octets
- *   probe order MODULE                 sixteen threads, four to a session: for the module `rogue`
- *   probe threads MODULE LABEL PIN N   N threads with a session and a key each: sign, verify,
- * digest probe signals MODULE               no SIGCHLD, nothing for wait() probe fork MODULE LABEL
- * PIN        parent and child probe kill MODULE LABEL PIN        kills the helper in the middle of
- * a call probe finalize MODULE LABEL        C_Finalize while threads are inside probe missing
- * MODULE LIBRARY       kills the helper and takes its library away for 300 ms, in which it asks all
- * the time probe hold MODULE                  initialises, says "ready", and waits for its input to
- * end
+ *   probe THING MODULE [ARGUMENT...]
+ *
+ * - rules: what the standard says of C_Initialize, C_Finalize and NULL
+ * - random [COUNT]: COUNT times C_GenerateRandom of 4 octets, each in a session of its own, or the
+ *   same one again; prints CK_RV and octets
+ * - order: sixteen threads, four to a session; for the module `rogue`
+ * - threads LABEL PIN N: N threads with a session and a key each: sign, verify, digest
+ * - signals: no SIGCHLD, nothing for wait()
+ * - fork LABEL PIN: parent and child
+ * - kill LABEL PIN: kills the helper in the middle of a call
+ * - finalize LABEL: C_Finalize while threads are inside
+ * - missing LIBRARY: kills the helper and takes its library away for 300 ms, in which it asks all
+ *   the time
+ * - stillborn: asks for 300 ms, all the time, what the library dies of
+ * - busy: more calls at once than there are workers; for the module `spy`
+ * - unwrap: prints the CK_RV of C_UnwrapKey and C_DeriveKey in a session that was opened for
+ *   writing; for the module `spy`
+ * - hold: initialises, says "ready", and waits for its input to end
  *
  * Ends with 0 when all is as it should be; else says what is not.
  */
@@ -452,6 +459,51 @@ void missing(const std::string& library) {
   expect_rv(CKR_OK, p11->C_Finalize(nullptr), "C_Finalize");
 }
 
+void stillborn() {
+  initialize();
+  CK_ULONG count = 0;
+  timespec pause{0, 1000000};
+  for (int i = 0; i < 300; i++) {
+    expect(p11->C_GetSlotList(CK_TRUE, nullptr, &count) != CKR_OK, "C_GetSlotList", count);
+    nanosleep(&pause, nullptr);
+  }
+}
+
+/* Long ones, of a second and a half each: in sessions of their own, then all in one. */
+void busy() {
+  initialize();
+  CK_SLOT_ID slot = find_slot(nullptr);
+  CK_SESSION_HANDLE quick = open_session(slot), one = open_session(slot);
+  CK_BYTE seed[] = {'l', 'o', 'n', 'g'};
+  for (bool shared : {false, true}) {
+    std::vector<std::thread> all;
+    for (int i = 0; i < (shared ? 3 : 12); i++)
+      all.emplace_back([&] {
+        CK_SESSION_HANDLE session = shared ? one : open_session(slot);
+        expect_rv(CKR_OK, p11->C_SeedRandom(session, seed, sizeof seed), "a long call");
+      });
+    timespec pause{0, 300000000};
+    nanosleep(&pause, nullptr);
+    CK_BYTE out[4];
+    expect_rv(CKR_OK, random_4(quick, out), "a short call behind them");
+    for (auto& thread : all) thread.join();
+    expect_rv(CKR_OK, random_4(quick, out), "a short call after them");
+  }
+  expect_rv(CKR_OK, p11->C_Finalize(nullptr), "C_Finalize");
+}
+
+void unwrap() {
+  initialize();
+  CK_SESSION_HANDLE session = open_session(find_slot(nullptr));
+  CK_MECHANISM mechanism{CKM_AES_KEY_WRAP, nullptr, 0};
+  CK_BBOOL no = CK_FALSE;
+  CK_ATTRIBUTE innocent{CKA_TOKEN, &no, sizeof no};
+  CK_BYTE wrapped[24] = {};
+  CK_OBJECT_HANDLE key = 0;
+  printf("%lx", p11->C_UnwrapKey(session, &mechanism, 0, wrapped, 24, &innocent, 1, &key));
+  printf(" %lx\n", p11->C_DeriveKey(session, &mechanism, 0, &innocent, 1, &key));
+}
+
 void hold() {
   initialize();
   for (pid_t pid : helpers()) printf("ready %d\n", pid);
@@ -484,6 +536,12 @@ int main(int argc, char** argv) {
     finalize_inside(argv[3]);
   else if (command == "missing" && argc == 4)
     missing(argv[3]);
+  else if (command == "stillborn")
+    stillborn();
+  else if (command == "busy")
+    busy();
+  else if (command == "unwrap")
+    unwrap();
   else if (command == "hold")
     hold();
   else

@@ -54,6 +54,7 @@ END
   fi
   use_client $mode
   echo "log-level = debug" >>"$MULTIP11_CONFIG"
+  export MULTIP11_DEBUG=1
   tool=(pkcs11-tool --module "$MODULE" --token-label "log-$mode")
   {
     "${tool[@]}" --login --pin "$SUITE_PIN" --change-pin --new-pin "$first" &&

@@ -22,80 +22,195 @@
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
 /*
- * Packed calls and replies: what a backend unpacks of a monitor's, and what a front unpacks of a
- * backend's. A call that is understood and packed again is understood again, with the same octets.
- * The input is a function, numbers and handles of the record, and the octets of a call; what is
- * left behind a length is a reply to it.
+ * Packed calls and replies. As a backend: a call from a monitor is unpacked, a library reads all
+ * that it points to and fills every buffer, and its reply is packed and understood by a client who
+ * made the same call. As a client: a reply of any kind to a call of his writes no octet beyond his
+ * buffers, which AddressSanitizer knows. A call that was understood and packed again has the same
+ * octets for ever.
+ *
+ * Input: function, counts of handles and numbers, variant and mechanism of samples.h, the reply's
+ * handles and list, its value, the length of the call's octets (two), these, the reply's octets.
  */
-#include <algorithm>
-#include <cstddef>
-#include <cstdint>
-#include <cstdlib>
 #include <cstring>
 
-#include "marshal.h"
+#include "fuzz.h"
+#include "p11_params.h"
+#include "samples.h"
 
 namespace {
 
 using namespace mp11;
 
-struct Head {
-  uint8_t function, handle_count, number_count, list_count;
-  uint16_t call_octets;
-  uint16_t rv;
+template <class T>
+T* at(Word word) {
+  return reinterpret_cast<T*>(word);
+}
+
+/* ---- a library ---- */
+
+class Library {
+ public:
+  /* Reads all of the call, and writes all that it may. */
+  void use(const FunctionRow& row, const Words& words) {
+    for (unsigned i = 0; i < row.arg_count; i++)
+      argument(row.args[i].kind, &words.w[row.args[i].first]);
+  }
+
+ private:
+  void argument(ArgKind kind, const Word* w) {
+    switch (kind) {
+      case ArgKind::kBytes:
+      case ArgKind::kPin:
+        read(at<void>(w[0]), w[1]);
+        return;
+      case ArgKind::kLabel:
+        read(at<void>(w[0]), 32);
+        return;
+      case ArgKind::kBytesOut:
+        if (w[0] != 0 && w[1] != 0) fill(w[0], *at<CK_ULONG>(w[1]));
+        return;
+      case ArgKind::kFillOut:
+        fill(w[0], w[1]);
+        return;
+      case ArgKind::kSlotList:
+      case ArgKind::kNumberList:
+        if (w[0] != 0 && w[1] != 0) fill(w[0], *at<CK_ULONG>(w[1]) * sizeof(CK_ULONG));
+        return;
+      case ArgKind::kHandleList:
+        fill(w[0], w[1] * sizeof(CK_ULONG));
+        if (w[2] != 0) *at<CK_ULONG>(w[2]) = w[1];
+        return;
+      case ArgKind::kTemplate:
+        attributes(at<CK_ATTRIBUTE>(w[0]), w[1], false);
+        return;
+      case ArgKind::kTemplateInOut:
+        attributes(at<CK_ATTRIBUTE>(w[0]), w[1], true);
+        return;
+      case ArgKind::kMechanism:
+        mechanism(at<CK_MECHANISM>(w[0]));
+        return;
+      default:
+        return;
+    }
+  }
+
+  void read(const void* data, size_t size) {
+    const auto* octets = static_cast<const uint8_t*>(data);
+    for (size_t i = 0; octets != nullptr && i < size; i++) sum_ = sum_ + octets[i];
+  }
+  static void fill(Word buffer, size_t size) {
+    if (buffer != 0 && size != 0) std::memset(at<void>(buffer), 0x2a, size);
+  }
+
+  /* Nested as PKCS #11 says by the type; what a library takes for pointers must be ours. */
+  void attributes(CK_ATTRIBUTE* all, CK_ULONG count, bool out) {
+    for (CK_ULONG i = 0; all != nullptr && i < count; i++) {
+      CK_ATTRIBUTE& a = all[i];
+      bool nested = (a.type & CKF_ARRAY_ATTRIBUTE) != 0 && a.type != CKA_ALLOWED_MECHANISMS;
+      if (nested && a.pValue != nullptr && a.ulValueLen % sizeof a == 0)
+        attributes(static_cast<CK_ATTRIBUTE*>(a.pValue), a.ulValueLen / sizeof a, out);
+      else if (out)
+        fill(reinterpret_cast<Word>(a.pValue), a.pValue != nullptr ? a.ulValueLen : 0);
+      else
+        read(a.pValue, a.ulValueLen);
+    }
+  }
+
+  void mechanism(const CK_MECHANISM* m) {
+    if (m == nullptr || m->pParameter == nullptr) return;
+    read(m->pParameter, m->ulParameterLen);
+    const MechanismRow* row = mechanism_row(m->mechanism);
+    const ParamStruct* type = row != nullptr ? param_struct(*row, m->ulParameterLen) : nullptr;
+    if (type != nullptr) structure(*type, static_cast<const uint8_t*>(m->pParameter));
+  }
+
+  void structure(const ParamStruct& type, const uint8_t* memory) {
+    for (const ParamField& field : type.fields) {
+      const uint8_t* pointer = nullptr;
+      if (field.kind == FieldKind::kBytes || field.kind == FieldKind::kPointer)
+        std::memcpy(&pointer, memory + field.offset, sizeof pointer);
+      if (field.kind == FieldKind::kBytes) {
+        CK_ULONG length;
+        std::memcpy(&length, memory + field.length_offset, sizeof length);
+        read(pointer, length);
+      } else if (field.kind == FieldKind::kInside) {
+        structure(*field.nested, memory + field.offset);
+      } else if (pointer != nullptr) {
+        structure(*field.nested, pointer);
+      }
+    }
+  }
+
+  volatile uint8_t sum_ = 0;
 };
 
-void fill(Message* message, const FunctionRow& row, const Head& head,
+/* ---- the two directions ---- */
+
+void fill(Message* message, const FunctionRow& row, uint32_t handles, uint32_t numbers,
           std::span<const uint8_t> octets) {
   message->rec.function = row.number;
-  message->rec.handle_count = head.handle_count % (limits::kRecordHandles + 1);
-  message->rec.number_count = head.number_count % (limits::kRecordNumbers + 1);
+  message->rec.handle_count = handles % (limits::kRecordHandles + 1);
+  message->rec.number_count = numbers % (limits::kRecordNumbers + 1);
   for (uint32_t i = 0; i < message->rec.handle_count; i++) message->rec.handles[i] = i + 1;
   for (uint32_t i = 0; i < message->rec.number_count; i++) message->rec.numbers[i] = i;
-  for (uint64_t i = 0; i < head.list_count % 20; i++) message->list.push_back(i);
   message->bytes.append(octets.data(), octets.size());
 }
 
-void require(bool condition) {
-  if (!condition) abort();
+void as_backend(const FunctionRow& row, const Message& call) {
+  CallArena arena;
+  Words words;
+  if (!unpack_call(row, call, &arena, &words)) return;
+  (void)object_flags(row, words);
+  (void)names_token_object(row, words);
+  Message again;
+  if (pack_call(row, words, &again) == CKR_OK) {
+    CallArena client_arena;
+    Words client;
+    FUZZ_REQUIRE(unpack_call(row, again, &client_arena, &client));
+    Message third;
+    FUZZ_REQUIRE(pack_call(row, client, &third) == CKR_OK);
+    FUZZ_REQUIRE(std::ranges::equal(third.bytes.span(), again.bytes.span()));
+  }
+  Library().use(row, words);
+  Message reply;
+  pack_reply(row, words, CKR_OK, &reply);
+  FUZZ_REQUIRE(reply.rec.rv == CKR_OK);
+  CallArena client_arena;
+  Words client;
+  FUZZ_REQUIRE(unpack_call(row, call, &client_arena, &client));
+  FUZZ_REQUIRE(unpack_reply(row, reply, client));
+  Library().use(row, client); /* all lengths are within the buffers */
+}
+
+void as_client(const FunctionRow& row, unsigned variant, unsigned mechanism, const Message& reply) {
+  CallArena arena;
+  Words words;
+  fuzz::sample_call(row, variant, mechanism, &arena, &words);
+  if (!unpack_reply(row, reply, words) || reply.rec.rv != CKR_OK) return;
+  Library().use(row, words);
 }
 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  Head head;
-  if (size < sizeof head) return 0;
-  memcpy(&head, data, sizeof head);
-  std::span<const uint8_t> input(data + sizeof head, size - sizeof head);
-  const FunctionRow& row = kFunctionTable[head.function % kFunctions];
+  static constexpr CK_RV kValues[] = {CKR_OK, CKR_BUFFER_TOO_SMALL, CKR_ATTRIBUTE_SENSITIVE,
+                                      CKR_ATTRIBUTE_TYPE_INVALID, CKR_GENERAL_ERROR};
+  fuzz::Input in(data, size);
+  const FunctionRow& row = kFunctionTable[in.u8() % kFunctions];
   if (!carried(row)) return 0;
-  std::span<const uint8_t> call_octets =
-      input.first(std::min<size_t>(head.call_octets, input.size()));
+  const uint32_t handles = in.u8(), numbers = in.u8();
+  const unsigned variant = in.u8(), mechanism = in.u8();
+  const uint32_t reply_handles = in.u8(), list = in.u8();
+  const CK_RV rv = kValues[in.u8() % std::size(kValues)];
+  const size_t octets = in.u16();
 
-  Message call;
-  fill(&call, row, head, call_octets);
-  CallArena arena;
-  Words words{};
-  if (!unpack_call(row, call, &arena, &words)) return 0;
-
-  Message again;
-  if (pack_call(row, words, &again) == CKR_OK) {
-    CallArena second_arena;
-    Words second{};
-    require(unpack_call(row, again, &second_arena, &second));
-    Message third;
-    require(pack_call(row, second, &third) == CKR_OK);
-    require(third.bytes.size() == again.bytes.size() &&
-            std::equal(third.bytes.data(), third.bytes.data() + third.bytes.size(),
-                       again.bytes.data()));
-  }
-
-  Message reply;
-  fill(&reply, row, head, input.subspan(call_octets.size()));
+  Message call, reply;
+  fill(&call, row, handles, numbers, in.take(octets));
+  as_backend(row, call);
+  fill(&reply, row, reply_handles, 0, in.rest());
+  for (uint64_t i = 0; i < list % 20; i++) reply.list.push_back(i);
   reply.rec.flags = kFlagReply;
-  reply.rec.rv = head.rv;
-  (void)unpack_reply(row, reply, words);
-  Message packed_reply;
-  pack_reply(row, words, CKR_OK, &packed_reply);
+  reply.rec.rv = rv;
+  as_client(row, variant, mechanism, reply);
   return 0;
 }

@@ -41,6 +41,7 @@ declare -A may_need=(
   [multip11-backend]="libseccomp.so.2"
   [multip11-remote]="libseccomp.so.2 libgssapi_krb5.so.2 libkrb5.so.3 libk5crypto.so.3 libcom_err.so.2"
   [multip11.so]="libconfuse.so.2 libconfuse.so.1"
+  [multip11]=""
 )
 asn1='(asn_DEF_|asn_.*_(check_constraints|skip_length)|[bd]er_(encode|decode|tlv)|xer_|uper_)'
 tls='(SSL_|EVP_|OSSL_|CRYPTO_|BIO_)'
@@ -56,6 +57,7 @@ declare -A must_not=(
   [multip11-backend]="$asn1|$tls|$kerberos"
   [multip11-remote]="$tls|$loader"
   [multip11.so]="$asn1|$tls|$kerberos|seccomp_|$loader"
+  [multip11]="$asn1|$tls|$kerberos|seccomp_"
 )
 
 # Every symbol, defined or not, static or dynamic, without its C++ mangling's own noise.

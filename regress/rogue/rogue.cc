@@ -25,19 +25,21 @@
  * A PKCS #11 library that misbehaves, for tests of what hosts it. It has one slot with a token and
  * one session; C_GenerateRandom does what the environment variable ROGUE says:
  *
- *   none       fills the buffer with 0x42
- *   hang       never returns
- *   crash      writes to address 0
- *   exit       calls _exit(0)
- *   slow       takes a fifth of a second
- *   socket     asks for a socket
- *   exec       starts a program
- *   read       opens the file that ROGUE_FILE names for reading, `write` for writing: the buffer's
- *              first octet is 1 when that worked, 0 when it did not
- *   order      says in the buffer's octets how many calls of its session, and how many calls in
- * all, were running when it began (itself not counted) scribble   writes over every shared mapping
- * that it finds in /proc/self/maps, which it must be allowed to read preinit    as none, and its
- * constructor opens ROGUE_FILE: if that works, C_Initialize fails
+ * - none: fills the buffer with 0x42
+ * - stillborn: as none, and C_GetSlotList crashes, so that it serves nobody after C_Initialize
+ * - hang: never returns
+ * - crash: writes to address 0
+ * - exit: calls _exit(0)
+ * - slow: takes a fifth of a second
+ * - socket: asks for a socket
+ * - exec: starts a program
+ * - read: opens the file that ROGUE_FILE names for reading, `write` for writing: the buffer's first
+ *   octet is 1 when that worked, 0 when it did not
+ * - order: says in the buffer's octets how many calls of its session, and how many calls in all,
+ *   were running when it began (itself not counted)
+ * - scribble: writes over every shared mapping that it finds in /proc/self/maps, which it must be
+ *   allowed to read
+ * - preinit: as none, and its constructor opens ROGUE_FILE: if that works, C_Initialize fails
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -111,6 +113,7 @@ CK_RV get_info(CK_INFO_PTR info) {
 }
 
 CK_RV get_slot_list(CK_BBOOL, CK_SLOT_ID_PTR slots, CK_ULONG_PTR count) {
+  if (behaves("stillborn")) raise(SIGSEGV);
   if (slots != nullptr && *count < 1) return CKR_BUFFER_TOO_SMALL;
   if (slots != nullptr) slots[0] = kSlot;
   *count = 1;

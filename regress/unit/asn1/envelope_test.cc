@@ -173,6 +173,32 @@ BOOST_AUTO_TEST_CASE(return_values) {
   BOOST_TEST(got == CKR_GENERAL_ERROR);
 }
 
+/* A handle or a single number beyond 32 bits is what no library knows, and the library says so. */
+BOOST_AUTO_TEST_CASE(numbers_beyond_the_wire) {
+  CallArena arena;
+  auto arrives = [&](unsigned function, const Words& words) {
+    SecureBuffer der;
+    const FunctionRow& row = kFunctionTable[function];
+    BOOST_REQUIRE(encode_call(row, words, envelope(1), &arena, &der) == CKR_OK);
+    Received received;
+    BOOST_REQUIRE((decode_message(der.span(), &arena, &received) == CodecStatus::kOk));
+    Words arrived;
+    CK_RV answer;
+    BOOST_REQUIRE((decode_call(received, row, &arena, &arrived, &answer) == CodecStatus::kOk));
+    return arrived;
+  };
+  const Word big = Word{1} << 32;
+  for (Word session : {big, Word{0xffffffff}, Word{0xfffffffe}})
+    BOOST_TEST(arrives(kC_CloseSession, {{session}}).w[0] == 0xfffffffe);
+  BOOST_TEST(arrives(kC_CloseSession, {{~Word{0}}}).w[0] == ~Word{0});
+  BOOST_TEST(arrives(kC_CloseAllSessions, {{big}}).w[0] == 0xfffffffe);
+  BOOST_TEST(arrives(kC_DestroyObject, {{1, big}}).w[1] == 0xfffffffe);
+  BOOST_TEST(arrives(kC_Login, {{1, big, 0, 0}}).w[1] == 0xfffffffe);
+  CK_MECHANISM mechanism = {big, nullptr, 0};
+  const Words digest = arrives(kC_DigestInit, {{1, reinterpret_cast<Word>(&mechanism)}});
+  BOOST_TEST(reinterpret_cast<CK_MECHANISM*>(digest.w[1])->mechanism == 0xfffffffe);
+}
+
 /* What cannot be on the wire is answered at once, with the code that the standard has for it. */
 BOOST_AUTO_TEST_CASE(what_cannot_be_carried) {
   CallArena arena;
@@ -181,14 +207,6 @@ BOOST_AUTO_TEST_CASE(what_cannot_be_carried) {
     return encode_call(kFunctionTable[function], words, envelope(1), &arena, &der);
   };
   const Word big = Word{1} << 32;
-  BOOST_TEST(rv(kC_CloseSession, {{big}}) == CKR_SESSION_HANDLE_INVALID);
-  BOOST_TEST(rv(kC_CloseSession, {{0xffffffff}}) == CKR_SESSION_HANDLE_INVALID);
-  BOOST_TEST(rv(kC_CloseSession, {{0xfffffffe}}) == CKR_OK);
-  BOOST_TEST(rv(kC_CloseSession, {{~Word{0}}}) == CKR_OK);
-  BOOST_TEST(rv(kC_CloseAllSessions, {{big}}) == CKR_SLOT_ID_INVALID);
-  BOOST_TEST(rv(kC_DestroyObject, {{1, big}}) == CKR_OBJECT_HANDLE_INVALID);
-  BOOST_TEST(rv(kC_DigestKey, {{1, big}}) == CKR_KEY_HANDLE_INVALID);
-  BOOST_TEST(rv(kC_Login, {{1, big, 0, 0}}) == CKR_ARGUMENTS_BAD);
   BOOST_TEST(rv(kC_LoginUser, {{1, 1}}) == CKR_FUNCTION_NOT_SUPPORTED);
   BOOST_TEST(rv(kC_GetFunctionList, {{1}}) == CKR_FUNCTION_NOT_SUPPORTED);
   CK_ULONG large = big;

@@ -191,7 +191,7 @@ BOOST_AUTO_TEST_CASE(no_attributes_in_a_value_that_is_octets) {
 
 BOOST_AUTO_TEST_CASE(no_parameter_structure_is_made_of_octets) {
   const uint8_t evil[sizeof(CK_GCM_PARAMS)] = {0x41};
-  CK_RV answer;
+  CK_RV answer = CKR_OK;
   for (CK_MECHANISM_TYPE type :
        {CK_MECHANISM_TYPE{CKM_AES_GCM}, CK_MECHANISM_TYPE{CKM_TLS12_MASTER_KEY_DERIVE},
         CK_MECHANISM_TYPE{CKM_VENDOR_DEFINED | 5}})
@@ -204,8 +204,11 @@ BOOST_AUTO_TEST_CASE(no_parameter_structure_is_made_of_octets) {
         m->choice.data.pParameter.present = ACK_MECHANISM__pParameter_PR_data;
         put_octets(evil, size, &m->choice.data.pParameter.choice.data);
       };
-      BOOST_TEST((answer_to(kC_EncryptInit, fill, &answer) == CodecStatus::kAnswer));
-      BOOST_TEST(answer == CKR_MECHANISM_PARAM_INVALID);
+      /* Zero octets stand for a parameter that no table knows, and for no other. */
+      bool zeroes = size == 0 && type != CKM_AES_GCM;
+      CodecStatus wanted = zeroes ? CodecStatus::kOk : CodecStatus::kAnswer;
+      BOOST_TEST((answer_to(kC_EncryptInit, fill, &answer) == wanted));
+      if (!zeroes) BOOST_TEST(answer == CKR_MECHANISM_PARAM_INVALID);
     }
 }
 

@@ -75,6 +75,15 @@ struct Files {
 
 BOOST_FIXTURE_TEST_SUITE(config, Files)
 
+/* What an error quotes cannot begin a line of its own in the log. */
+BOOST_AUTO_TEST_CASE(an_error_is_one_line) {
+  ConfigPlaces places;
+  places.server = "tcp://a\nforged";
+  Result<ClientConfig> config = load_config(places);
+  BOOST_REQUIRE(!config.ok());
+  BOOST_TEST(config.error().text.find('\n') == std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(a_backend) {
   ClientConfig config = good(R"(
 # a comment, with an odd "quote

@@ -54,7 +54,7 @@ void carry(Channel* from, Channel* to, const Message& message, Message* received
     const ChannelStatus receiving = to->try_receive(received);
     if (receiving == kOk) {
       BOOST_REQUIRE(sending == kOk);
-      BOOST_REQUIRE(sent == message.bytes.size());
+      BOOST_REQUIRE(sent == message.size());
       return;
     }
     BOOST_REQUIRE(receiving == kAgain);
@@ -497,35 +497,84 @@ BOOST_AUTO_TEST_CASE(a_call_needs_no_system_call_while_nobody_sleeps) {
 }
 #endif
 
-BOOST_AUTO_TEST_CASE(waiter_adapts) {
+BOOST_AUTO_TEST_CASE(waiter_looks_for_a_bounded_time) {
+  Waiter waiter;
+  auto never = [] { return false; };
+  auto spent = [&](uint64_t expected_ns) {
+    const uint64_t started = Waiter::now_ns();
+    BOOST_TEST(!waiter.spin(never, expected_ns));
+    return Waiter::now_ns() - started;
+  };
+  BOOST_TEST(spent(0) >= 100'000u);
+  /* What is expected soon is looked for until after it should have come. */
+  const uint64_t soon = Waiter::now_ns() + 300'000;
+  BOOST_TEST(!waiter.spin(never, soon));
+  BOOST_TEST(Waiter::now_ns() > soon);
+  /* Something ready is found at the first look. */
+  unsigned looks = 0;
+  BOOST_TEST(waiter.spin([&] { return ++looks == 1; }));
+  BOOST_TEST(looks == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(waiter_stops_where_yielding_costs) {
   Waiter waiter;
   unsigned looks = 0;
-  auto never = [&] {
+  /* A round that takes so long has handed the processor to somebody else. */
+  BOOST_TEST(!waiter.spin([&] {
+    looks++;
+    ::usleep(1000);
+    return false;
+  }));
+  BOOST_TEST(looks <= 9u);
+  looks = 0;
+  auto count = [&] {
     looks++;
     return false;
   };
-  auto spin = [&] {
-    looks = 0;
-    BOOST_TEST(!waiter.spin(never));
-    return looks;
-  };
-  auto took = [&](uint64_t ns) { waiter.waited(Waiter::now_ns() - ns); };
-  BOOST_TEST(spin() == 11u);
-  /* Waits of the length of a wake-up: yields that outlast one, bounded by count and by time. */
-  for (int i = 0; i < 50; i++) took(50'000);
-  unsigned most = spin();
-  BOOST_TEST(most > 11u);
-  BOOST_TEST(most <= 601u);
-  /* One odd wait changes nothing; two in a row stop the yielding for a while. */
-  took(300'000);
-  BOOST_TEST(spin() > 11u);
-  took(50'000);
-  took(300'000);
-  BOOST_TEST(spin() > 11u);
-  took(300'000);
-  BOOST_TEST(spin() == 1u);
+  BOOST_TEST(!waiter.spin(count));
+  BOOST_TEST(looks == 1u); /* for a while it sleeps at once */
   ::usleep(110'000);
-  BOOST_TEST(spin() == 11u);
+  looks = 0;
+  BOOST_TEST(!waiter.spin(count));
+  BOOST_TEST(looks > 1u);
+}
+
+BOOST_AUTO_TEST_CASE(pace_tells_when_to_look) {
+  Pace pace;
+  BOOST_TEST(pace.expected_ns(7) == 0u);
+  for (int i = 0; i < 40; i++) pace.took(7, 600'000);
+  BOOST_TEST(pace.expected_ns(7) == 600'000u);
+  BOOST_TEST(pace.expected_ns(8) == 0u);
+  pace.took(1000, 1); /* no such function: whoever made it up gains nothing */
+  BOOST_TEST(pace.expected_ns(1000) == 0u);
+  for (int i = 0; i < 100; i++) pace.took(9, UINT64_MAX);
+  BOOST_TEST(pace.expected_ns(9) <= 1'000'000'000u);
+  /* Near or unknown: look at once. Far: sleep, but not until then. */
+  BOOST_TEST(Waiter::nap_ns(0, 5'000'000) == 0u);
+  BOOST_TEST(Waiter::nap_ns(4'000'000, 5'000'000) == 0u);
+  BOOST_TEST(Waiter::nap_ns(5'300'000, 5'000'000) == 0u);
+  const uint64_t nap = Waiter::nap_ns(6'000'000, 5'000'000);
+  BOOST_TEST(nap > 0u);
+  BOOST_TEST(nap < 1'000'000u);
+}
+
+BOOST_AUTO_TEST_CASE(lent_octets_arrive_in_their_place) {
+  Pair pair;
+  std::vector<uint8_t> lent(3 * limits::kPiece + 5);
+  for (size_t i = 0; i < lent.size(); i++) lent[i] = static_cast<uint8_t>(i * 7 + i / 256);
+  const std::string own = "0123456789";
+  for (size_t at : {size_t{0}, size_t{3}, own.size()}) {
+    Message out, in;
+    out.bytes.append(own.data(), own.size());
+    out.lent = {lent.data(), lent.size(), at};
+    carry(pair.a.get(), pair.b.get(), out, &in);
+    BOOST_REQUIRE(in.bytes.size() == out.size());
+    BOOST_TEST(in.lent.size == 0u);
+    const uint8_t* octets = in.bytes.data();
+    BOOST_TEST(memcmp(octets, own.data(), at) == 0);
+    BOOST_TEST(memcmp(octets + at, lent.data(), lent.size()) == 0);
+    BOOST_TEST(memcmp(octets + at + lent.size(), own.data() + at, own.size() - at) == 0);
+  }
 }
 
 BOOST_AUTO_TEST_SUITE_END()

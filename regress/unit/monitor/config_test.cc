@@ -139,6 +139,24 @@ BOOST_AUTO_TEST_CASE(dump_reads_back_the_same) {
   BOOST_TEST(second.config->listeners[0].mode == 0660u);
 }
 
+/* libconfuse gives up there without a word; it was taken for an empty file without a mistake. */
+BOOST_AUTO_TEST_CASE(a_keyword_of_no_letters_is_a_mistake) {
+  TempDir dir;
+  BOOST_TEST(only_error(dir, "'' = 9\n", 1, "not understood"));
+  BOOST_TEST(only_error(dir, good(dir) + "\n'':9y", 6, "not understood"));
+  LoadedConfig option = load(dir, good(dir), {"''"});
+  BOOST_TEST(!option.config.has_value());
+  BOOST_TEST(option.errors.size() == 1u);
+}
+
+/* What an error quotes cannot begin a line of its own in the log. */
+BOOST_AUTO_TEST_CASE(an_error_is_one_line) {
+  TempDir dir;
+  LoadedConfig loaded = load(dir, good(dir), {"log-level\n<3>forged"});
+  BOOST_REQUIRE(loaded.errors.size() == 1u);
+  BOOST_TEST(loaded.errors[0].find('\n') == std::string::npos);
+}
+
 BOOST_AUTO_TEST_CASE(each_mistake_has_its_line) {
   TempDir dir;
   std::string end = good(dir);

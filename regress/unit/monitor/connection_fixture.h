@@ -67,6 +67,7 @@ struct Behaviour {
   uint32_t hang_at = UINT32_MAX; /* never answers it */
   bool reads = true;             /* takes anything out of its channel at all */
   unsigned delay_ms = 0;         /* before each answer */
+  unsigned work_ms = 0;          /* of each C_SeedRandom, by as many workers as there may be */
   unsigned death_ms = 0;         /* from kEndBackend to kBackendGone */
   std::function<void(Message*)> tamper;
   std::string lock_file; /* passed along, opened anew each time */
@@ -93,6 +94,11 @@ class FakePriv {
     std::lock_guard<std::mutex> guard(mutex_);
     return spawns_[number];
   }
+  /* The library's sessions of the C_SeedRandom that came while there was work_ms, in order. */
+  std::vector<uint64_t> worked_for() {
+    std::lock_guard<std::mutex> guard(mutex_);
+    return worked_for_;
+  }
   /* Waits a while for the first. */
   unsigned ends(uint32_t number) {
     for (unsigned i = 0;; i++) {
@@ -115,6 +121,30 @@ class FakePriv {
     uint32_t instance = 0;
     int socket = -1; /* of the channel; closed by the thread */
     std::shared_ptr<std::atomic<bool>> ended;
+  };
+
+  /* Calls that are worked on side by side, or wait for a worker as in multip11-backend. */
+  class Workers {
+   public:
+    void take(Message call, unsigned work_ms) {
+      uint64_t& worker = *std::min_element(std::begin(busy_until_), std::end(busy_until_));
+      worker = std::max(worker, now_ms()) + work_ms;
+      calls_.emplace(worker, std::move(call));
+    }
+    bool answer_due(FakeLibrary* library, Channel* channel) {
+      while (!calls_.empty() && calls_.begin()->first <= now_ms()) {
+        Message reply;
+        library->execute(calls_.begin()->second, &reply);
+        if (channel->send(reply, Waiter::now_ns() + 10'000'000'000) != ChannelStatus::kOk)
+          return false;
+        calls_.erase(calls_.begin());
+      }
+      return true;
+    }
+
+   private:
+    uint64_t busy_until_[limits::kWorkers] = {};
+    std::multimap<uint64_t, Message> calls_; /* by when they are done */
   };
 
   void end(Backend* backend) {
@@ -188,8 +218,10 @@ class FakePriv {
     if (!channel) return;
     FakeLibrary library({{10 + number, "t" + std::to_string(number)}});
     Message call, reply;
+    Workers workers;
     while (!*ended) {
       Behaviour behaviour = behaviour_of(number);
+      if (!workers.answer_due(&library, channel->get())) return;
       ChannelStatus status = ChannelStatus::kTimeout;
       if (behaviour.reads)
         status = (*channel)->receive(&call, Waiter::now_ns() + 20'000'000);
@@ -198,6 +230,12 @@ class FakePriv {
       if (status == ChannelStatus::kTimeout) continue;
       if (status != ChannelStatus::kOk || call.rec.function == behaviour.die_at) return;
       if (call.rec.function == behaviour.hang_at) continue;
+      if (call.rec.function == kC_SeedRandom && behaviour.work_ms != 0) {
+        std::lock_guard<std::mutex> guard(mutex_);
+        worked_for_.push_back(call.rec.primary);
+        workers.take(std::move(call), behaviour.work_ms);
+        continue;
+      }
       if (behaviour.delay_ms != 0) ::usleep(behaviour.delay_ms * 1000);
       library.execute(call, &reply);
       if (behaviour.tamper != nullptr) behaviour.tamper(&reply);
@@ -211,6 +249,7 @@ class FakePriv {
   std::map<uint32_t, Backend> backends_;
   std::map<uint32_t, std::vector<uint64_t>> spawns_;
   std::map<uint32_t, unsigned> ends_;
+  std::vector<uint64_t> worked_for_;
   std::vector<std::thread> threads_;
   std::atomic<bool> stop_{false};
   std::thread thread_;

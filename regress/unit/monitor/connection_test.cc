@@ -87,6 +87,44 @@ BOOST_AUTO_TEST_CASE(back_pressure) {
   }
 }
 
+/*
+ * More calls than the backend has workers, each as long as two thirds of its deadline: those that
+ * find no worker wait here, in order, and lose no time of theirs.
+ */
+BOOST_AUTO_TEST_CASE(calls_wait_for_workers_before_their_deadline_begins) {
+  Daemon d;
+  d.begin();
+  std::vector<CK_SESSION_HANDLE> sessions(2 * limits::kWorkers + 3);
+  for (CK_SESSION_HANDLE& session : sessions) BOOST_REQUIRE_EQUAL(d.open(1, &session), CKR_OK);
+  d.priv->change(0, [](Behaviour* b) { b->work_ms = 200; });
+  ::usleep(60'000);
+  for (CK_SESSION_HANDLE session : sessions) d.send(kC_SeedRandom, {session, word("x"), 1});
+  for (size_t i = 0; i < sessions.size(); i++) BOOST_TEST(d.receive() == CKR_OK);
+  std::vector<uint64_t> order = d.priv->worked_for();
+  BOOST_TEST(order.size() == sessions.size());
+  BOOST_TEST(std::is_sorted(order.begin(), order.end())); /* as they were opened */
+  BOOST_TEST(d.priv->spawns(0).size() == 1u);
+}
+
+/* The same for calls of one session, of which the backend runs one at a time. */
+BOOST_AUTO_TEST_CASE(calls_of_one_session_wait_before_their_deadline_begins) {
+  Daemon d;
+  d.begin();
+  CK_SESSION_HANDLE one = 0, two = 0;
+  d.open(1, &one);
+  d.open(1, &two);
+  d.priv->change(0, [](Behaviour* b) { b->delay_ms = 120; });
+  ::usleep(60'000);
+  for (unsigned i = 0; i < 4; i++) d.send(kC_SeedRandom, {one, word("x"), 1});
+  uint64_t other = d.send(kC_SeedRandom, {two, word("x"), 1});
+  std::vector<uint64_t> order(5);
+  for (uint64_t& id : order) BOOST_TEST(d.receive(&id) == CKR_OK);
+  BOOST_TEST(order[1] == other); /* which had none before it */
+  order.erase(order.begin() + 1);
+  BOOST_TEST(std::is_sorted(order.begin(), order.end()));
+  BOOST_TEST(d.priv->spawns(0).size() == 1u);
+}
+
 /* All credits are out and more calls stand in the ring: nothing to do is no reason to spin. */
 BOOST_AUTO_TEST_CASE(no_spinning) {
   Behaviour hangs;
@@ -180,6 +218,58 @@ BOOST_AUTO_TEST_CASE(starts_that_fail_are_spaced) {
   BOOST_TEST(d.open(1, &session) == CKR_SESSION_COUNT);
   d.priv->change(0, [](Behaviour* b) { b->spawn_error = kSpawnOk; });
   BOOST_TEST(d.open(1, &session) == CKR_OK);
+}
+
+void check_spaced(const std::vector<uint64_t>& spawns) {
+  BOOST_REQUIRE(spawns.size() == 4u);
+  BOOST_TEST(spawns[1] - spawns[0] >= 49u);
+  BOOST_TEST(spawns[2] - spawns[1] >= 99u);
+  BOOST_TEST(spawns[3] - spawns[2] >= 199u);
+}
+
+/* It starts well each time, and dies of the first call that a client needs it for. */
+BOOST_AUTO_TEST_CASE(starts_are_spaced_when_a_library_dies_after_them) {
+  for (uint32_t function : {kC_GetSlotList, kC_GetTokenInfo, kC_OpenSession}) {
+    Behaviour dies;
+    dies.die_at = function;
+    Daemon d({{0, dies}});
+    d.begin();
+    CK_SESSION_HANDLE session = 0;
+    for (unsigned i = 0; i < 4; i++) BOOST_TEST(d.open(1, &session) == CKR_DEVICE_REMOVED);
+    check_spaced(d.priv->spawns(0));
+    d.priv->change(0, [](Behaviour* b) { b->die_at = UINT32_MAX; });
+    BOOST_TEST(d.open(1, &session) == CKR_OK);
+  }
+}
+
+BOOST_AUTO_TEST_CASE(starts_are_spaced_when_a_library_cannot_be_initialised_or_lies) {
+  const std::function<void(Message*)> lies[] = {
+      [](Message* m) { m->rec.rv = CKR_GENERAL_ERROR; },
+      [](Message* m) { m->list.push_back(1); },
+  };
+  for (const auto& tamper : lies) {
+    Behaviour liar;
+    liar.tamper = tamper;
+    Daemon d({{0, liar}});
+    d.begin();
+    CK_SESSION_HANDLE session = 0;
+    for (unsigned i = 0; i < 4; i++) BOOST_TEST(d.open(1, &session) != CKR_OK);
+    check_spaced(d.priv->spawns(0));
+  }
+}
+
+/* What an application does to itself by C_Finalize is no failure. */
+BOOST_AUTO_TEST_CASE(starts_are_not_spaced_after_finalize) {
+  Daemon d;
+  d.begin();
+  CK_SESSION_HANDLE session = 0;
+  uint64_t started = now_ms();
+  for (unsigned i = 0; i < 20; i++) {
+    BOOST_TEST(d.open(1, &session) == CKR_OK);
+    BOOST_TEST(d.call(kC_Finalize, {0}) == CKR_OK);
+    BOOST_TEST(d.call(kC_Initialize, {0}) == CKR_OK);
+  }
+  BOOST_TEST(now_ms() - started < 20'000u); /* spaced, they would take a minute */
 }
 
 /* C_Finalize while a start is put off: that start must not come later, when nobody wants it. */

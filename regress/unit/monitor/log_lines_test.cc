@@ -129,4 +129,38 @@ BOOST_AUTO_TEST_CASE(a_flood_is_dropped_and_counted) {
   BOOST_TEST(lines.all.back().second == "2 lines above log-rate were dropped");
 }
 
+BOOST_AUTO_TEST_CASE(errors_pass_a_flood_of_others) {
+  Lines lines;
+  LogLines source(true, 10, 0);
+  for (int i = 0; i < 1000; i++) source.feed("<6>refused\n", 0, lines.sink());
+  source.feed("<3>broken\n", 0, lines.sink());
+  BOOST_TEST(lines.all.back().second == "broken");
+  for (int i = 0; i < 1000; i++) source.feed("<3>broken\n", 0, lines.sink());
+  BOOST_TEST(lines.all.size() == 40u);
+}
+
+BOOST_AUTO_TEST_CASE(processes_of_one_kind_share_a_rate) {
+  Lines lines;
+  LogRate shared(10, 0);
+  for (int i = 0; i < 1000; i++) {
+    LogLines source(true, 2, 0, &shared);
+    for (int j = 0; j < 10; j++) source.feed("<6>closed\n", 0, lines.sink());
+    if (i == 0) BOOST_TEST(lines.all.size() == 4u); /* one has not the share of all */
+    source.end(0, lines.sink());
+  }
+  BOOST_TEST(lines.all.size() == 20u); /* what was dropped is not a line for each */
+  BOOST_TEST(shared.dropped(0) == 0u); /* there is no room to say so */
+  BOOST_TEST(shared.dropped(1000) == 9980u);
+  BOOST_TEST(shared.dropped(1000) == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(lines_lost_before_are_counted) {
+  Lines lines;
+  LogLines source(true, 1, 0);
+  for (int i = 0; i < 3; i++) source.feed("<6>[7 lines lost] x\n", 0, lines.sink());
+  source.feed("<6>[7 lines x\n<6>[99999999999999999999 lines lost] \n", 0, lines.sink());
+  source.end(0, lines.sink());
+  BOOST_TEST(lines.all.back().second == "10 lines above log-rate were dropped");
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -62,6 +62,7 @@ class FakeLibrary {
   struct Session {
     CK_SLOT_ID slot;
     std::vector<CK_OBJECT_HANDLE> found;
+    CK_FLAGS flags = 0;
   };
 
   explicit FakeLibrary(std::vector<Slot> all) : slots(std::move(all)) {}
@@ -153,6 +154,7 @@ class FakeLibrary {
         if (w[4] == 0) return CKR_ARGUMENTS_BAD;
         CK_SESSION_HANDLE session = lowest(sessions);
         sessions[session].slot = slot->id;
+        sessions[session].flags = w[1];
         *at<CK_SESSION_HANDLE>(w[4]) = session;
         return CKR_OK;
       }

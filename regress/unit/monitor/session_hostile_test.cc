@@ -102,6 +102,11 @@ BOOST_AUTO_TEST_CASE(read_only_tokens_stay_as_they_are) {
   for (CK_OBJECT_HANDLE object : {mine, made, second})
     BOOST_TEST(w.call(kC_DestroyObject, {w.session, object}) == CKR_OK);
 
+  /* And the library is told: it may know more of what a call makes than the call says. */
+  for (const auto& [handle, opened] : w.library().sessions)
+    BOOST_TEST(opened.flags ==
+               (opened.slot == 10 ? CKF_SERIAL_SESSION : CKF_SERIAL_SESSION | CKF_RW_SESSION));
+
   CK_TOKEN_INFO info;
   BOOST_TEST(w.call(kC_GetTokenInfo, {1, word(&info)}) == CKR_OK);
   BOOST_TEST((info.flags & CKF_WRITE_PROTECTED) != 0u);

@@ -27,7 +27,7 @@
 namespace mp11::session_test {
 namespace {
 
-constexpr uint64_t kFirstTransparent = 0x10000;
+constexpr uint64_t kFirstTransparent = 0x80000000;
 
 BOOST_AUTO_TEST_SUITE(session_monitor)
 
@@ -169,7 +169,7 @@ BOOST_AUTO_TEST_CASE(transparent_slots_are_the_librarys) {
   CK_TOKEN_INFO info;
   BOOST_TEST(w.call(kC_GetTokenInfo, {slots[1], word(&info)}) == CKR_OK);
   BOOST_TEST(std::memcmp(info.label, "beta ", 5) == 0);
-  BOOST_TEST(w.call(kC_GetTokenInfo, {501, word(&info)}) == CKR_SLOT_ID_INVALID);
+  BOOST_TEST(w.call(kC_GetTokenInfo, {500, word(&info)}) == CKR_SLOT_ID_INVALID);
   CK_SLOT_ID changed = 0;
   BOOST_TEST(w.call(kC_WaitForSlotEvent, {CKF_DONT_BLOCK, word(&changed), 0}) == CKR_OK);
   BOOST_TEST(changed == slots[2]);
@@ -182,13 +182,38 @@ BOOST_AUTO_TEST_CASE(bad_slots) {
   w.initialize();
   CK_TOKEN_INFO info;
   CK_SESSION_HANDLE session;
-  for (CK_SLOT_ID slot : {CK_SLOT_ID{0}, CK_SLOT_ID{501}, kFirstTransparent + 77,
+  for (CK_SLOT_ID slot : {CK_SLOT_ID{0}, CK_SLOT_ID{500}, kFirstTransparent + 77,
                           CK_UNAVAILABLE_INFORMATION, CK_SLOT_ID{1}}) {
     BOOST_TEST(w.call(kC_GetTokenInfo, {slot, word(&info)}) == CKR_SLOT_ID_INVALID);
     BOOST_TEST(w.call(kC_OpenSession, {slot, 4, 0, 0, word(&session)}) == CKR_SLOT_ID_INVALID);
     BOOST_TEST(w.call(kC_InitToken, {slot, 0, 0, word("01234567890123456789012345678901")}) ==
                CKR_SLOT_ID_INVALID);
   }
+}
+
+/* An application that knows a slot from before needs no list to use it. */
+BOOST_AUTO_TEST_CASE(a_slot_is_known_by_the_librarys_number) {
+  Transparent w;
+  w.initialize();
+  BOOST_TEST(w.open(502) != 0u);
+  BOOST_TEST(w.library().count(kC_GetSlotList) == 0u);
+  BOOST_TEST(w.slots() == (std::vector<CK_SLOT_ID>{501, 502, 503}),
+             boost::test_tools::per_element());
+  CK_SESSION_INFO info;
+  BOOST_TEST(w.call(kC_Finalize, {0}) == CKR_OK);
+  w.initialize();
+  BOOST_TEST(w.call(kC_GetSessionInfo, {w.open(501), word(&info)}) == CKR_OK);
+  BOOST_TEST(info.slotID == 501u);
+}
+
+/* Without admin a bad slot is still a bad slot, and nothing reaches the library. */
+BOOST_AUTO_TEST_CASE(bad_slots_without_admin) {
+  Transparent w(kTokenTransparent);
+  w.initialize();
+  w.slots();
+  const Word label = word("01234567890123456789012345678901");
+  BOOST_TEST(w.call(kC_InitToken, {500, 0, 0, label}) == CKR_SLOT_ID_INVALID);
+  BOOST_TEST(w.call(kC_InitToken, {501, 0, 0, label}) == CKR_FUNCTION_NOT_SUPPORTED);
   BOOST_TEST(w.library().count(kC_InitToken) == 0u);
 }
 
@@ -342,6 +367,18 @@ BOOST_AUTO_TEST_CASE(a_handle_is_good_in_its_own_slot) {
   BOOST_TEST(w.call(kC_DestroyObject, {beta, object}) == CKR_OBJECT_HANDLE_INVALID);
   BOOST_TEST(w.call(kC_DestroyObject, {gamma, object}) == CKR_OBJECT_HANDLE_INVALID);
   BOOST_TEST(w.id_of(alpha, object) == "a");
+}
+
+/* The slots of one transparent backend have one rule: it is the library that judges. */
+BOOST_AUTO_TEST_CASE(a_transparent_librarys_handles_reach_it_from_every_slot) {
+  Transparent w;
+  w.initialize();
+  CK_SESSION_HANDLE alpha = w.open(501), beta = w.open(502);
+  CK_OBJECT_HANDLE object = w.create(alpha, "a"), copy = 0;
+  const uint64_t before = w.library().count(kC_CopyObject);
+  w.call(kC_CopyObject, {beta, object, 0, 0, word(&copy)});
+  BOOST_TEST(w.library().count(kC_CopyObject) == before + 1);
+  BOOST_TEST(w.id_of(beta, object) == "a"); /* the fake library takes it, as SoftHSM does */
 }
 
 /* Handles in a mechanism are translated like any other. */

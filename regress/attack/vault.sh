@@ -1,0 +1,96 @@
+#!/bin/bash
+# Copyright (c) 2026 The multip11 authors
+#
+# Redistribution and use in source and binary forms, with or without
+# modification, are permitted provided that the following conditions
+# are met:
+# 1. Redistributions of source code must retain the above copyright
+#    notice, this list of conditions and the following disclaimer.
+# 2. Redistributions in binary form must reproduce the above copyright
+#    notice, this list of conditions and the following disclaimer in the
+#    documentation and/or other materials provided with the distribution.
+#
+# THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+# IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+# OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+# IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+# INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+# NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+# DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+# THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+# (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+# THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+
+
+# limit: 300
+# A multip11-vault that somebody owns: owned_service stands in the real one's place, and owned_monitor
+# asks for what it promises. It may give any token to anybody (SECURITY); it starts nothing itself, gives
+# nothing that the configuration has not, and has neither keytab, network nor host.
+#
+# attack: asks-for-backends a request for a backend ends it
+# attack: wrong-flags words with a flag that is none end it
+# attack: beyond-configuration backends that are not configured, and connections that are none
+# attack: widens-running a running connection is given nothing more
+# attack: sends-descriptors descriptors that nobody asked for stay nowhere in [priv]
+# attack: back-to-work another vault takes its place
+. "$(dirname "$0")/../lib.sh" || exit 2
+. "$MULTIP11_SOURCE/regress/e2e/lib-daemon.sh"
+. "$MULTIP11_SOURCE/regress/attack/lib-attack.sh"
+. "$MULTIP11_SOURCE/regress/attack/lib-owned.sh"
+need_root "the attacker is another user"
+
+owned vault monitor
+backend_softhsm hsm mine
+mine=$BACKEND_TEXT
+backend_softhsm other others
+daemon_config <<END
+pool-size = 1
+log-level = verbose
+$mine
+$BACKEND_TEXT
+token mine { layer { backend = hsm token = mine } access = read-write allow = {"uid:0"} }
+token others { layer { backend = other token = others } access = read-write allow = {"uid:0"} }
+END
+use_client local
+knock() {
+  timeout 30 setpriv --reuid=61998 --regid=61998 --clear-groups "$LIBEXEC/p11test" "$MODULE" slots \
+    >/dev/null 2>&1 </dev/null
+}
+for what in spawn flags beyond widen descriptors; do
+  mode $what
+  : >"$daemon_log"
+  daemon_up
+  before=$(descriptors)
+  knock
+  case $what in
+  spawn | flags)
+    name=asks-for-backends
+    [ $what = flags ] && name=wrong-flags
+    wait_for 20 said "multip11-vault.* broke the form"
+    attack_match $name 'multip11-vault\[[0-9]*\] broke the form of its records; killed' \
+      "$(cat "$daemon_log")"
+    check "$name: no backend was started" not said "backend .* is process"
+    ;;
+  beyond | widen)
+    name=beyond-configuration
+    [ $what = widen ] && name=widens-running
+    wait_for 20 said 'asked '
+    attack_match $name ': asked 0 1 1 1$' "$(cat "$daemon_log")"
+    check "$name: the other backend was not started" not said "backend other is process"
+    ;;
+  descriptors)
+    wait_for 20 said 'done descriptors'
+    wait_for 10 eval '[ -z "$(pids_of -backend)" ]'
+    attack sends-descriptors kept_none "$before"
+    ;;
+  esac
+  check "$what: the daemon lives" running "$DAEMON"
+  [ $what = descriptors ] || daemon_down
+done
+install -m 755 "$(find_program multip11-vault)" "$LIBEXEC/multip11-vault.new"
+mv "$LIBEXEC/multip11-vault.new" "$LIBEXEC/multip11-vault"
+kill -KILL $(pids_of -vault)
+served() { "$P11TEST" "$MODULE" slots 2>&1 | grep -q '^2 slots'; }
+attack back-to-work wait_for 30 served
+daemon_down
+finish_attacks
