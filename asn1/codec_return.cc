@@ -116,7 +116,7 @@ class ReturnEncoder {
   /* Data there is on success, and where there is a buffer and somewhere to tell its length. */
   bool octets(unsigned n, const Word* w) {
     const CK_ULONG length = value(w[1]);
-    *at<WireNumber>(n + 1) = nearest_number(length);
+    *at<WireNumber>(n + 1) = put_length(length);
     const auto* data = pointer<const uint8_t>(w[0]);
     auto* out = at<OCTET_STRING_t>(n);
     if (rv_ != CKR_OK || data == nullptr || w[1] == 0) return true;
@@ -240,7 +240,7 @@ class ReturnDecoder {
 
   bool octets(unsigned n, const Word* w) {
     CK_ULONG length;
-    if (!number(n + 1, &length)) return false;
+    if (!get_length(*at<WireNumber>(n + 1), &length)) return false;
     std::span<const uint8_t> in = octets_of(*at<OCTET_STRING_t>(n));
     auto* room = pointer<CK_ULONG>(w[1]);
     if (rv_ == CKR_OK && w[0] != 0 && room != nullptr) {

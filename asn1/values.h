@@ -82,6 +82,22 @@ constexpr bool get_number(WireNumber wire, CK_ULONG* value) {
   return true;
 }
 
+/*
+ * Lengths that a library tells. One that has run below zero (SoftHSM's C_DecryptUpdate) keeps its
+ * distance from zero: from kWireBelowZero on, which no true length comes near.
+ */
+inline constexpr WireNumber kWireBelowZero = 0xffff0000;
+constexpr WireNumber put_length(CK_ULONG length) {
+  const bool below = length > CK_UNAVAILABLE_INFORMATION - 0x10000;
+  return below ? static_cast<WireNumber>(length & 0xffffffff) : nearest_number(length);
+}
+constexpr bool get_length(WireNumber wire, CK_ULONG* length) {
+  if (!get_number(wire, length)) return false;
+  if (wire >= kWireBelowZero && wire <= kWireMost)
+    *length = CK_UNAVAILABLE_INFORMATION - static_cast<CK_ULONG>(kWireUnavailable - wire);
+  return true;
+}
+
 /* ---- octets, flags, texts ---- */
 
 void put_octets(const void* data, size_t size, OCTET_STRING_t* out);

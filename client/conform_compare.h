@@ -88,8 +88,10 @@ class Comparer {
   std::set<Var> random_;
   std::map<Key, Running> running_;
   void learn_order(const FunctionRow& row, const Call& call);
+  std::string compare_found(const Call& call, const Out& direct, const Out& hosted) const;
 
   bool ordered_;                 /* objects are found in the same order on both sides */
+  std::set<Var> made_;           /* objects that calls of the sequence made */
   bool token_objects_ = false;   /* some were made */
   std::set<Var> fresh_searches_; /* sessions whose search has found what still is there */
   bool new_serial_ = false;      /* a token was made: its serial number is random */

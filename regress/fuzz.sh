@@ -27,6 +27,7 @@
 # not (regress/fuzz).
 # limit: 900
 . "$(dirname "$0")/lib.sh"
+unset LD_PRELOAD # g++'s sanitizers, in a build that has them; these programs bring their own
 
 replay() { # TARGET
   "$MULTIP11_BUILD/regress/fuzz/fuzz_$1" "$MULTIP11_SOURCE/regress/fuzz/corpus/$1" \

@@ -29,7 +29,7 @@ source=$MULTIP11_SOURCE
 cd "$source" || exit 2
 folders="common asn1 monitor netproc backendproc client"
 files=$(find $folders regress contrib .ci \( -name generated -o -name include -o -name include-remote \
-  -o -name .deps -o -name .libs \) -prune -o -type f ! -name '*.o' ! -name '*.lo' ! -name '*~' \
+  -o -name .deps -o -name .libs -o -path regress/fuzz/corpus \) -prune -o -type f ! -name '*.o' ! -name '*.lo' ! -name '*~' \
   ! -name .dirstamp -print)
 code=$(grep -E '\.(cc|c|h)$' <<<"$files" | grep -v '^common/cryptoki\.h$')
 

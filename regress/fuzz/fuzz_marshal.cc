@@ -149,8 +149,8 @@ class Library {
 void fill(Message* message, const FunctionRow& row, uint32_t handles, uint32_t numbers,
           std::span<const uint8_t> octets) {
   message->rec.function = row.number;
-  message->rec.handle_count = handles % (limits::kRecordHandles + 1);
-  message->rec.number_count = numbers % (limits::kRecordNumbers + 1);
+  message->rec.handle_count = handles % uint32_t{limits::kRecordHandles + 1};
+  message->rec.number_count = numbers % uint32_t{limits::kRecordNumbers + 1};
   for (uint32_t i = 0; i < message->rec.handle_count; i++) message->rec.handles[i] = i + 1;
   for (uint32_t i = 0; i < message->rec.number_count; i++) message->rec.numbers[i] = i;
   message->bytes.append(octets.data(), octets.size());

@@ -218,13 +218,13 @@ class World : public MonitorHost {
     uint8_t value = in_.u8();
     if ((what & 1) != 0) rec.flags = in_.u16() & uint32_t{kFlagsKnown & ~kFlagMore};
     if ((what & 2) != 0) {
-      uint32_t count = value % (limits::kRecordHandles + 1);
+      uint32_t count = value % uint32_t{limits::kRecordHandles + 1};
       for (uint32_t i = count; i < limits::kRecordHandles; i++) rec.handles[i] = 0;
       for (uint32_t i = rec.handle_count; i < count; i++) rec.handles[i] = object();
       rec.handle_count = count;
     }
     if ((what & 4) != 0) {
-      rec.number_count = value % (limits::kRecordNumbers + 1);
+      rec.number_count = value % uint32_t{limits::kRecordNumbers + 1};
       for (uint32_t i = rec.number_count; i < limits::kRecordNumbers; i++) rec.numbers[i] = 0;
     }
     if ((what & 8) != 0) message->list.assign(value % 8u, in_.u64());

@@ -34,6 +34,7 @@
 #include <cstring>
 
 #include "codec_fixture.h"
+#include "values.h"
 
 using namespace mp11;
 using namespace mp11::asn1_test;
@@ -138,6 +139,20 @@ BOOST_AUTO_TEST_CASE(every_mechanism_there_and_back) {
       Trip(row).call(words);
     }
   }
+}
+
+/* What a library let run below zero arrives as that, all ones and true lengths as they are. */
+BOOST_AUTO_TEST_CASE(lengths_below_zero) {
+  const CK_ULONG all_ones = ~CK_ULONG{0};
+  for (CK_ULONG length : {CK_ULONG{0}, CK_ULONG{16u << 20}, CK_ULONG{0xfffeffff}, all_ones,
+                          all_ones - 7, all_ones - 15, all_ones - 0xffff}) {
+    CK_ULONG back = 1;
+    BOOST_TEST(asn1::get_length(asn1::put_length(length), &back));
+    BOOST_TEST(back == length);
+  }
+  CK_ULONG back = 1;
+  BOOST_TEST(!asn1::get_length(0x100000000, &back));
+  BOOST_TEST(asn1::put_length(all_ones - 0x10000) == asn1::kWireMost);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
