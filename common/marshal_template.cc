@@ -315,9 +315,11 @@ uint32_t template_flags(const CK_ATTRIBUTE* attributes, CK_ULONG count) {
   for (CK_ULONG i = 0; i < attribute_count(attributes, count); i++) {
     const CK_ATTRIBUTE& a = attributes[i];
     if (a.type == CKA_TOKEN) flags &= ~uint32_t{kFlagTokenUnknown0};
-    if (a.type == CKA_PRIVATE) flags &= ~uint32_t{kFlagPrivateUnknown0};
     if (a.type == CKA_TOKEN && means_true(a)) flags |= kFlagTokenObject0;
-    if (a.type == CKA_PRIVATE && means_true(a)) flags |= kFlagPrivateObject0;
+    /* Of another length: SoftHSM makes it private or not by its class, and only it knows. */
+    if (a.type != CKA_PRIVATE || a.pValue == nullptr || a.ulValueLen != sizeof(CK_BBOOL)) continue;
+    flags &= ~uint32_t{kFlagPrivateUnknown0};
+    if (means_true(a)) flags |= kFlagPrivateObject0;
   }
   return flags;
 }

@@ -602,6 +602,9 @@ BOOST_AUTO_TEST_CASE(flags_say_what_the_template_says) {
   BOOST_TEST((flags_of(create, {session, token}) & kFlagTokenObject0) != 0u);
   BOOST_TEST((flags_of(create, {token, session}) & kFlagTokenObject0) != 0u);
   BOOST_TEST((flags_of(create, {odd}) & kFlagTokenObject0) != 0u);
+  /* Who can see it without a login only the library knows: the handle is not ended by a logout. */
+  CK_ATTRIBUTE odd_private{CKA_PRIVATE, &wrong, sizeof wrong};
+  BOOST_TEST(flags_of(create, {odd_private}) == uint32_t{kFlagPrivateUnknown0});
   BOOST_TEST(flags_of(copy, {}) == (kFlagTokenUnknown0 | kFlagPrivateUnknown0));
   BOOST_TEST((flags_of(copy, {session}) & kFlagTokenUnknown0) == 0u);
   BOOST_TEST(flags_of(pair, {token, priv}) ==
