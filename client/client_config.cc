@@ -453,7 +453,10 @@ Status parse_address(const std::string& text, BackendConfig* backend) {
   std::string host = rest.substr(0, host_end), port = kDefaultPort;
   if (host_end < rest.size()) port = rest.substr(host_end + 1);
   uint32_t number;
-  if (host.empty() || host.find_first_of("/@ ") != std::string::npos ||
+  auto unusable = [](char c) {
+    return static_cast<unsigned char>(c) <= ' ' || c == 0x7f || c == '/' || c == '@';
+  };
+  if (host.empty() || std::any_of(host.begin(), host.end(), unusable) ||
       (host_end < rest.size() && rest[host_end] != ':') || !read_number(port, 1, 65535, &number))
     return Error{0, form};
   backend->kind = BackendKind::kRemote;

@@ -143,7 +143,7 @@ BOOST_AUTO_TEST_CASE(dump_reads_back_the_same) {
 BOOST_AUTO_TEST_CASE(a_keyword_of_no_letters_is_a_mistake) {
   TempDir dir;
   BOOST_TEST(only_error(dir, "'' = 9\n", 1, "not understood"));
-  BOOST_TEST(only_error(dir, good(dir) + "\n'':9y", 6, "not understood"));
+  BOOST_TEST(only_error(dir, good(dir) + "\n'':9y", 7, "not understood"));
   LoadedConfig option = load(dir, good(dir), {"''"});
   BOOST_TEST(!option.config.has_value());
   BOOST_TEST(option.errors.size() == 1u);
