@@ -55,6 +55,7 @@ other_token=$(find "$SOFTHSM_DIR/tokens" -name token.object)
 backend_softhsm hsm shared
 daemon_config <<END
 pool-size = 1
+handshake-timeout = 3600
 $BACKEND_TEXT
 token shared {
   layer { backend = hsm token = "shared" }
