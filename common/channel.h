@@ -147,7 +147,10 @@ class Waiter {
     const uint64_t until = std::clamp(expected_ns, now, now + kSpinNs + kEarlyNs) + kSpinNs;
     while (now < until && now >= quiet_until_ns_) {
       for (unsigned i = 0; i < kRoundsUnclocked; i++) {
-        if (ready()) return true;
+        if (ready()) {
+          if (i != 0) round(now); /* what was waited for may have come in a yield that cost much */
+          return true;
+        }
         yield();
       }
       now = round(now);

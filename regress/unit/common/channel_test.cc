@@ -539,6 +539,22 @@ BOOST_AUTO_TEST_CASE(waiter_stops_where_yielding_costs) {
   BOOST_TEST(looks > 1u);
 }
 
+/* Also when what it waits for comes in the costly round: else it would go on for ever like that. */
+BOOST_AUTO_TEST_CASE(waiter_stops_where_the_yield_that_found_costs) {
+  Waiter waiter;
+  unsigned looks = 0;
+  BOOST_TEST(waiter.spin([&] {
+    if (++looks == 2) ::usleep(2000);
+    return looks == 3;
+  }));
+  looks = 0;
+  BOOST_TEST(!waiter.spin([&] {
+    looks++;
+    return false;
+  }));
+  BOOST_TEST(looks == 1u);
+}
+
 BOOST_AUTO_TEST_CASE(pace_tells_when_to_look) {
   Pace pace;
   BOOST_TEST(pace.expected_ns(7) == 0u);
