@@ -73,6 +73,7 @@ class Checker {
   void run() {
     global(Reader(root_, errors_));
     users();
+    for_each("group", [this](const Reader& r) { group(r); });
     for_each("listener", [this](const Reader& r) { listener(r); });
     for_each("backend", [this](const Reader& r) { backend(r); });
     for_each("token", [this](const Reader& r) { token(r); });
@@ -274,9 +275,6 @@ class Checker {
       r.error("principal", "principal = " + l->principal +
                                " is not usable here; write a plain name of letters, digits, - _ .");
   }
-  /* A fixed local name: never of the form uid:N, so that it cannot meet a rule for one. */
-  static bool is_local_name(const std::string& name) { return is_name(name, 64); }
-
   void path_list(const Reader& r, const char* keyword, std::vector<std::string>* paths) {
     for (const ConfigValue& value : r.list(keyword)) {
       struct stat st;
@@ -344,7 +342,7 @@ class Checker {
     b.transparent = r.flag("transparent", false);
     if (b.transparent) {
       b.admin = r.flag("admin", false);
-      b.allow = rules(r);
+      b.allow = rules(r, "allow");
     } else {
       for (const char* keyword : {"allow", "admin"})
         r.forbid(keyword, "belongs to a token, or to a backend with transparent = yes; move it");
@@ -355,29 +353,60 @@ class Checker {
     config_->backends.push_back(std::move(b));
   }
 
-  /* "uid:N", "local:NAME", or a principal or pattern with its realm. */
-  std::vector<std::string> rules(const Reader& r) {
+  /* "uid:N", "local:NAME", a principal or pattern with its realm, or, for allow, "group:NAME". */
+  std::vector<std::string> rules(const Reader& r, const char* keyword) {
+    const bool groups = std::string_view(keyword) == "allow";
     std::vector<std::string> good;
-    for (const ConfigValue& value : r.list("allow")) {
+    for (const ConfigValue& value : r.list(keyword)) {
       const std::string& text = value.text;
       std::string wrong;
-      if (text.starts_with("uid:")) {
-        std::optional<uint32_t> uid = parse_number(text.substr(4));
-        if (!uid || "uid:" + std::to_string(*uid) != text) wrong = "is not uid:NUMBER";
-      } else if (text.starts_with("local:")) {
-        if (!is_local_name(text.substr(6))) wrong = "is not local:NAME";
-      } else if (Result<PrincipalPattern> pattern = parse_pattern(text); !pattern) {
-        wrong = pattern.error().text;
-      }
-      if (text.size() >= limits::kPrincipal) wrong = "is too long";
+      if (!text.starts_with("group:"))
+        wrong = rule_problem(text);
+      else if (!groups)
+        wrong = "is a group, and there are no groups of groups";
+      else if (config_->group_of(text) == nullptr)
+        wrong = "names no group of this file";
       rules_++;
       if (wrong.empty())
         good.push_back(text);
       else
-        errors_->add(value.line, "allow: '" + text + "' " + wrong +
-                                     "; write name@REALM, */admin@REALM, uid:NUMBER or local:NAME");
+        errors_->add(value.line, std::string(keyword) + ": '" + text + "' " + wrong +
+                                     "; write name@REALM, */admin@REALM, uid:NUMBER" +
+                                     (groups ? ", local:NAME or group:NAME" : " or local:NAME"));
     }
     return good;
+  }
+
+  void group(const Reader& r) {
+    GroupConfig g;
+    g.name = r.section().title;
+    g.line = r.section().line;
+    if (!is_name(g.name, 64))
+      errors_->add(g.line, "group name '" + g.name +
+                               "' is not usable; write at most 64 letters, digits, - _ .");
+    g.members = rules(r, "members");
+    for (const std::string& member : g.members)
+      g.all.push_back({member, "line " + std::to_string(g.line)});
+    auto add = [&](const char* keyword, Result<std::vector<GroupMember>> more) {
+      if (!more) {
+        r.error(keyword, "group '" + g.name + "': " + more.error().text);
+        return;
+      }
+      rules_ += more->size();
+      g.all.insert(g.all.end(), more->begin(), more->end());
+    };
+    g.file = r.absolute("file", "");
+    if (g.file.starts_with('/')) add("file", read_group_file(g.file));
+    g.unix_group = r.text("unix-group");
+    g.unix_realm = r.text("realm");
+    if (r.has("realm") && !r.has("unix-group"))
+      r.error("realm", "realm is that of the users of unix-group; add that, or remove it");
+    else if (r.has("realm") && !rule_problem("user@" + g.unix_realm).empty())
+      r.error("realm", "realm = '" + g.unix_realm + "' is not usable; write it as EXAMPLE.ORG");
+    else if (r.has("unix-group"))
+      add("unix-group", read_unix_group(g.unix_group, g.unix_realm));
+    if (g.all.empty()) warn(g.line, "group '" + g.name + "' has no members");
+    config_->groups.push_back(std::move(g));
   }
 
   void token(const Reader& r) {
@@ -405,7 +434,7 @@ class Checker {
       if (!t.serial.empty() && other.serial == t.serial)
         r.error("serial", "serial " + t.serial + " is that of token '" + other.label +
                               "'; give each its own");
-    t.allow = rules(r);
+    t.allow = rules(r, "allow");
     config_->tokens.push_back(std::move(t));
   }
 
@@ -487,9 +516,11 @@ class Checker {
     if (slots > limits::kTokens)
       errors_->add(1, "more than " + std::to_string(limits::kTokens) +
                           " tokens and transparent backends; remove some");
+    if (config_->groups.size() > kPolicyGroups)
+      errors_->add(1, "more than " + std::to_string(kPolicyGroups) + " groups; remove some");
     if (rules_ > kPolicyRules)
-      errors_->add(1,
-                   "more than " + std::to_string(kPolicyRules) + " entries of allow; use patterns");
+      errors_->add(1, "more than " + std::to_string(kPolicyRules) +
+                          " entries of allow and members of groups; use patterns");
   }
 
   void usefulness() {

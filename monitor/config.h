@@ -40,6 +40,7 @@
 #include <string>
 #include <vector>
 
+#include "groups.h"
 #include "mp11_limits.h"
 #include "records.h"
 #include "result.h"
@@ -118,11 +119,18 @@ struct Config {
   uint32_t pool_size = 0;
   SandboxMode sandbox = SandboxMode::kFull;
   std::string keytab, principal; /* empty where no listener needs them */
+  std::vector<GroupConfig> groups;
   std::vector<ListenerConfig> listeners;
   std::vector<BackendConfig> backends;
   std::vector<TokenConfig> tokens;
 
   bool has_tcp() const;
+  /* Of an allow list: the group that "group:NAME" means; nullptr: it is no such entry. */
+  const GroupConfig* group_of(const std::string& allow) const {
+    for (const GroupConfig& group : groups)
+      if (allow == "group:" + group.name) return &group;
+    return nullptr;
+  }
 };
 
 /* Where the configuration comes from. */

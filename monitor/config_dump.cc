@@ -80,6 +80,15 @@ void dump_users(const Config& c, Writer* w) {
   w->close();
 }
 
+void dump_group(const GroupConfig& g, Writer* w) {
+  w->open("group", &g.name);
+  w->list("members", g.members);
+  w->string("file", g.file);
+  w->string("unix-group", g.unix_group);
+  w->string("realm", g.unix_realm);
+  w->close();
+}
+
 void dump_listener(const ListenerConfig& l, Writer* w) {
   w->open("listener", &l.name);
   if (l.local) {
@@ -167,6 +176,7 @@ std::string dump_config(const Config& c) {
   w.string("keytab", c.keytab);
   w.string("principal", c.principal);
   dump_users(c, &w);
+  for (const GroupConfig& g : c.groups) dump_group(g, &w);
   for (const ListenerConfig& l : c.listeners) dump_listener(l, &w);
   for (const BackendConfig& b : c.backends) dump_backend(b, &w);
   for (const TokenConfig& t : c.tokens) dump_token(c, t, &w);

@@ -109,8 +109,8 @@ class Stripper {
   void punctuation(char c) {
     if (c == '{' && !after_equals_) {
       bool untitled = words_[1].text == "users" || words_[1].text == "layer";
-      bool titled =
-          words_[0].text == "listener" || words_[0].text == "backend" || words_[0].text == "token";
+      bool titled = words_[0].text == "listener" || words_[0].text == "backend" ||
+                    words_[0].text == "token" || words_[0].text == "group";
       const Word& keyword = untitled && !titled ? words_[1] : words_[0];
       (*sections_)[keyword.text].push_back(keyword.line);
     }
@@ -259,6 +259,8 @@ struct Grammar {
   cfg_opt_t listener[10] = {WORD("address"),   WORD("port"), WORD("security"), WORD("transport"),
                             WORD("path"),      WORD("mode"), WORD("group"),    WORD("peer-uid"),
                             WORD("principal"), CFG_END()};
+  cfg_opt_t group[5] = {LIST("members"), WORD("file"), WORD("unix-group"), WORD("realm"),
+                        CFG_END()};
   cfg_opt_t backend[19] = {WORD("module"),         WORD("user"),          WORD("isolate"),
                            LIST("environment"),    LIST("read"),          LIST("write"),
                            WORD("prestart"),       WORD("max-instances"), WORD("deadline"),
@@ -273,7 +275,7 @@ struct Grammar {
                         LIST("allow"),
                         CFG_END()};
   static constexpr int kNamed = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
-  cfg_opt_t root[23] = {WORD("unprivileged"),
+  cfg_opt_t root[24] = {WORD("unprivileged"),
                         WORD("run-directory"),
                         WORD("state-directory"),
                         WORD("libexec-directory"),
@@ -290,6 +292,7 @@ struct Grammar {
                         WORD("keytab"),
                         WORD("principal"),
                         CFG_SEC(const_cast<char*>("users"), users, CFGF_MULTI),
+                        CFG_SEC(const_cast<char*>("group"), group, kNamed),
                         CFG_SEC(const_cast<char*>("listener"), listener, kNamed),
                         CFG_SEC(const_cast<char*>("backend"), backend, kNamed),
                         CFG_SEC(const_cast<char*>("token"), token, kNamed),

@@ -39,8 +39,13 @@ void put_text(char (&field)[N], const std::string& text) {
   std::memcpy(field, text.data(), text.size());
 }
 
-PolicyRule make_rule(const std::string& text) {
+PolicyRule make_rule(const Config& config, const std::string& text) {
   PolicyRule rule{};
+  if (const GroupConfig* group = config.group_of(text)) {
+    rule.kind = kRuleGroup;
+    rule.group = static_cast<uint32_t>(group - config.groups.data());
+    return rule;
+  }
   rule.kind = kVerdictKerberos;
   std::string name = text;
   if (text.starts_with("uid:")) {
@@ -77,10 +82,14 @@ class Taker {
   std::span<const uint8_t> octets_;
 };
 
+bool rules_are_there(uint32_t first, uint32_t count, const PolicyHead& head) {
+  return first <= head.rules && count <= head.rules - first;
+}
+
 bool token_is_good(const PolicyToken& token, const PolicyHead& head) {
   return token.backend < head.backends && (token.flags & ~kTokenFlagsKnown) == 0 &&
-         token.first_rule <= head.rules && token.rule_count <= head.rules - token.first_rule &&
-         text_ends(token.label) && text_ends(token.serial) && text_ends(token.backend_label);
+         rules_are_there(token.first_rule, token.rule_count, head) && text_ends(token.label) &&
+         text_ends(token.serial) && text_ends(token.backend_label);
 }
 
 }  // namespace
@@ -93,7 +102,7 @@ std::vector<uint8_t> serialise_policy(const Config& config) {
     token.slot = tokens.size() + 1;
     token.first_rule = static_cast<uint32_t>(rules.size());
     token.rule_count = static_cast<uint32_t>(allow.size());
-    for (const std::string& text : allow) rules.push_back(make_rule(text));
+    for (const std::string& text : allow) rules.push_back(make_rule(config, text));
     tokens.push_back(token);
   };
   for (const TokenConfig& t : config.tokens) {
@@ -120,12 +129,19 @@ std::vector<uint8_t> serialise_policy(const Config& config) {
     token.flags = kTokenTransparent | (b.admin ? kTokenAdmin : 0u);
     add_token(token, b.allow);
   }
+  std::vector<PolicyGroup> groups;
+  for (const GroupConfig& g : config.groups) {
+    groups.push_back({static_cast<uint32_t>(rules.size()), static_cast<uint32_t>(g.all.size())});
+    for (const GroupMember& member : g.all) rules.push_back(make_rule(config, member.rule));
+  }
   std::vector<uint8_t> octets;
   append(&octets,
          PolicyHead{kPolicyMagic, kPolicyVersion, static_cast<uint32_t>(backends.size()),
-                    static_cast<uint32_t>(tokens.size()), static_cast<uint32_t>(rules.size()), 0});
+                    static_cast<uint32_t>(tokens.size()), static_cast<uint32_t>(groups.size()),
+                    static_cast<uint32_t>(rules.size())});
   for (const PolicyBackend& backend : backends) append(&octets, backend);
   for (const PolicyToken& token : tokens) append(&octets, token);
+  for (const PolicyGroup& group : groups) append(&octets, group);
   for (const PolicyRule& rule : rules) append(&octets, rule);
   return octets;
 }
@@ -136,7 +152,7 @@ Result<Policy> Policy::read(std::span<const uint8_t> octets) {
   if (!taker.take(&head) || head.magic != kPolicyMagic || head.version != kPolicyVersion)
     return Error{0, "not a policy of this version"};
   if (head.backends > limits::kBackends || head.tokens > limits::kTokens ||
-      head.rules > kPolicyRules || head.reserved != 0)
+      head.groups > kPolicyGroups || head.rules > kPolicyRules)
     return Error{0, "policy beyond its limits"};
   Policy policy;
   for (uint32_t i = 0; i < head.backends; i++) {
@@ -152,18 +168,26 @@ Result<Policy> Policy::read(std::span<const uint8_t> octets) {
       return Error{0, "bad token in the policy"};
     policy.tokens_.push_back(token);
   }
+  for (uint32_t i = 0; i < head.groups; i++) {
+    PolicyGroup group;
+    if (!taker.take(&group) || !rules_are_there(group.first_rule, group.rule_count, head))
+      return Error{0, "bad group in the policy"};
+    policy.groups_.push_back(group);
+  }
   for (uint32_t i = 0; i < head.rules; i++) {
     PolicyRule record;
-    if (!taker.take(&record) || !text_ends(record.text) || record.reserved != 0)
+    const bool taken = taker.take(&record);
+    const uint32_t groups = taken && record.kind == kRuleGroup ? head.groups : 1;
+    if (!taken || !text_ends(record.text) || record.group >= groups)
       return Error{0, "bad rule in the policy"};
-    Rule rule{record.kind, "", {}};
+    Rule rule{record.kind, record.group, "", {}};
     if (record.kind == kVerdictLocal) {
       rule.local = record.text;
     } else if (record.kind == kVerdictKerberos) {
       Result<PrincipalPattern> pattern = parse_pattern(record.text);
       if (!pattern) return Error{0, "bad pattern in the policy"};
       rule.pattern = std::move(*pattern);
-    } else {
+    } else if (record.kind != kRuleGroup) {
       return Error{0, "bad kind of rule in the policy"};
     }
     policy.rules_.push_back(std::move(rule));
@@ -172,29 +196,57 @@ Result<Policy> Policy::read(std::span<const uint8_t> octets) {
   return policy;
 }
 
-std::vector<uint32_t> Policy::visible(const Verdict& verdict) const {
-  std::vector<uint32_t> seen;
-  if (!text_ends(verdict.principal) || verdict.principal[0] == '\0') return seen;
+/* Whom the client proved to be. */
+struct Policy::Subject {
+  uint32_t kind;
+  std::string local;
   PrincipalName name;
+};
+
+/* A rule that is a group matches nobody here: a group within a group has no say. */
+bool Policy::matches_one(const Rule& rule, const Subject& subject) const {
+  if (rule.kind != subject.kind) return false;
+  return rule.kind == kVerdictLocal ? rule.local == subject.local
+                                    : mp11::matches(rule.pattern, subject.name);
+}
+
+std::vector<Policy::Match> Policy::matches(const Verdict& verdict) const {
+  std::vector<Match> all;
+  if (!text_ends(verdict.principal) || verdict.principal[0] == '\0') return all;
+  Subject subject{verdict.kind, verdict.principal, {}};
   if (verdict.kind == kVerdictKerberos) {
     Result<PrincipalName> parsed = parse_principal(verdict.principal);
-    if (!parsed) return seen;
-    name = std::move(*parsed);
+    if (!parsed) return all;
+    subject.name = std::move(*parsed);
   } else if (verdict.kind != kVerdictLocal) {
-    return seen;
+    return all;
   }
+  /* The first of some rules that matches; rule_count when none does. */
+  auto first_match = [&](uint32_t first, uint32_t count, auto&& matching) {
+    uint32_t i = 0;
+    while (i < count && !matching(rules_[first + i])) i++;
+    return i;
+  };
+  std::vector<uint32_t> members; /* each group is looked through once */
+  for (const PolicyGroup& group : groups_)
+    members.push_back(first_match(group.first_rule, group.rule_count,
+                                  [&](const Rule& rule) { return matches_one(rule, subject); }));
+  auto is_member = [&](uint32_t group) { return members[group] < groups_[group].rule_count; };
   for (uint32_t i = 0; i < tokens_.size(); i++) {
     const PolicyToken& token = tokens_[i];
-    for (uint32_t r = token.first_rule; r < token.first_rule + token.rule_count; r++) {
-      const Rule& rule = rules_[r];
-      if (rule.kind != verdict.kind) continue;
-      bool match = rule.kind == kVerdictLocal ? rule.local == verdict.principal
-                                              : matches(rule.pattern, name);
-      if (!match) continue;
-      seen.push_back(i);
-      break;
-    }
+    const uint32_t r = first_match(token.first_rule, token.rule_count, [&](const Rule& rule) {
+      return rule.kind == kRuleGroup ? is_member(rule.group) : matches_one(rule, subject);
+    });
+    if (r == token.rule_count) continue;
+    const Rule& rule = rules_[token.first_rule + r];
+    all.push_back({i, r, rule.kind == kRuleGroup ? members[rule.group] : 0});
   }
+  return all;
+}
+
+std::vector<uint32_t> Policy::visible(const Verdict& verdict) const {
+  std::vector<uint32_t> seen;
+  for (const Match& match : matches(verdict)) seen.push_back(match.token);
   return seen;
 }
 

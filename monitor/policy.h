@@ -47,17 +47,18 @@
 namespace mp11 {
 
 inline constexpr uint32_t kPolicyMagic = 0x4d503131; /* "MP11" */
-inline constexpr uint32_t kPolicyVersion = 1;
-inline constexpr uint32_t kPolicyRules = 65536; /* in one policy */
+inline constexpr uint32_t kPolicyVersion = 2;
+inline constexpr uint32_t kPolicyRules = 65536; /* in one policy, with those of its groups */
+inline constexpr uint32_t kPolicyGroups = 4096;
 
-/* The memfd: PolicyHead, then that many PolicyBackend, PolicyToken and PolicyRule. */
+/* The memfd: PolicyHead, then that many PolicyBackend, PolicyToken, PolicyGroup and PolicyRule. */
 struct PolicyHead {
   uint32_t magic;
   uint32_t version;
   uint32_t backends;
   uint32_t tokens;
+  uint32_t groups;
   uint32_t rules;
-  uint32_t reserved;
 };
 
 struct PolicyBackend {
@@ -80,13 +81,19 @@ struct PolicyToken {
   uint8_t reserved[5];
 };
 
+struct PolicyGroup {
+  uint32_t first_rule; /* of its members, none of which is a group */
+  uint32_t rule_count;
+};
+
 struct PolicyRule {
-  uint32_t kind; /* VerdictKind that it is for */
-  uint32_t reserved;
+  uint32_t kind;                 /* VerdictKind that it is for, or kRuleGroup */
+  uint32_t group;                /* index, of kRuleGroup; else 0 */
   char text[limits::kPrincipal]; /* a pattern; for local verdicts the whole name, uid:N or NAME */
 };
+inline constexpr uint32_t kRuleGroup = 0x100;
 static_assert(is_record<PolicyHead>() && is_record<PolicyBackend>() && is_record<PolicyToken>() &&
-              is_record<PolicyRule>());
+              is_record<PolicyGroup>() && is_record<PolicyRule>());
 
 /*
  * The configuration's policy. Slots: tokens in the order of the file are 1, 2, ...; transparent
@@ -105,14 +112,26 @@ class Policy {
    */
   std::vector<uint32_t> visible(const Verdict& verdict) const;
 
+  /* Why: the first entry of a token's allow list that matches, and of a group its first member. */
+  struct Match {
+    uint32_t token;
+    uint32_t rule;   /* place in the allow list */
+    uint32_t member; /* place in the group; 0 when the entry is none */
+  };
+  std::vector<Match> matches(const Verdict& verdict) const;
+
  private:
   struct Rule {
     uint32_t kind;
+    uint32_t group;
     std::string local;
     PrincipalPattern pattern;
   };
+  struct Subject;
+  bool matches_one(const Rule& rule, const Subject& subject) const;
   std::vector<PolicyBackend> backends_;
   std::vector<PolicyToken> tokens_;
+  std::vector<PolicyGroup> groups_;
   std::vector<Rule> rules_;
 };
 

@@ -46,7 +46,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
+#include <optional>
+#include <string>
 
+#include "explain.h"
 #include "file_check.h"
 #include "log.h"
 #include "os_process.h"
@@ -57,8 +60,9 @@ namespace mp11 {
 namespace {
 
 constexpr char kUsage[] =
-    "usage: multip11d [-DdeTtV] [-f file] [-o keyword=value] ...\n"
+    "usage: multip11d [-DdeTtV] [-C user=WHO[,token=LABEL]] [-f file] [-o keyword=value] ...\n"
     "  -t  test the configuration          -T  test it, and show what is in effect\n"
+    "  -C  with -T: show what that user sees, and why\n"
     "  -D  do not detach                   -e  log to standard error\n"
     "  -d  both, and log-level = debug     -V  version\n";
 
@@ -75,13 +79,18 @@ constexpr uint64_t kCapabilities =
 struct Arguments {
   PrivOptions options;
   bool test = false, dump = false, detach = true, version = false;
+  std::optional<std::string> whose; /* -C */
 };
 
 bool parse_arguments(int argc, char** argv, Arguments* arguments) {
   arguments->options.source.path = kDefaultConfigFile;
   int letter;
-  while ((letter = ::getopt(argc, argv, "DdeTtVf:o:")) != -1) {
+  while ((letter = ::getopt(argc, argv, "C:DdeTtVf:o:")) != -1) {
     switch (letter) {
+      case 'C':
+        if (arguments->whose) return false;
+        arguments->whose = optarg;
+        break;
       case 'd':
         arguments->options.debug = arguments->options.to_stderr = true;
         arguments->detach = false;
@@ -111,7 +120,7 @@ bool parse_arguments(int argc, char** argv, Arguments* arguments) {
         return false;
     }
   }
-  return optind == argc;
+  return optind == argc && (arguments->dump || !arguments->whose);
 }
 
 Error failed(const std::string& what, int code = errno) {
@@ -306,6 +315,18 @@ Status run(Arguments arguments, Config config) {
   return ok();
 }
 
+/* multip11d -T -C. The status tells scripts whether there is something to see. */
+int say_what_is_seen(const Config& config, const std::string& spec) {
+  bool sees = false;
+  Result<std::string> text = explain(config, spec, &sees);
+  if (!text) {
+    std::fprintf(stderr, "multip11d: %s\n", text.error().text.c_str());
+    return 2;
+  }
+  std::fputs(text->c_str(), stdout);
+  return std::fflush(stdout) == 0 && sees ? 0 : 1;
+}
+
 int priv_main(int argc, char** argv) {
   log_init("multip11d", LogLevel::kInfo, false);
   if (Status status = close_from(3); !status) { /* what the caller left open is not ours */
@@ -327,6 +348,7 @@ int priv_main(int argc, char** argv) {
     std::fprintf(stderr, "warning: %s\n", line.c_str());
   for (const std::string& line : loaded.errors) std::fprintf(stderr, "%s\n", line.c_str());
   if (!loaded.config) return 1;
+  if (arguments.whose) return say_what_is_seen(*loaded.config, *arguments.whose);
   if (arguments.dump) std::fputs(dump_config(*loaded.config).c_str(), stdout);
   if (arguments.test || arguments.dump) return std::fflush(stdout) == 0 ? 0 : 1;
   Status status = run(std::move(arguments), std::move(*loaded.config));

@@ -179,6 +179,35 @@ sed "s/uid:$(id -u)/uid:4242/" "$MULTIP11_TMP/kept" >"$DAEMON_CONFIG"
 kill -HUP "$DAEMON"
 no_token() { ! slots | grep -q 'token label'; }
 check "who is not allowed any more sees nothing" wait_for 5 no_token
+
+# ---- Groups: members come and go in a file, and -T -C tells the same as the daemon does
+
+sees() { "$d" -T -f "$DAEMON_CONFIG" -C "user=uid:$(id -u)$1"; }
+{
+  echo "group staff { file = \"$MULTIP11_TMP/staff\" }"
+  sed "s/\"uid:$(id -u)\"/\"group:staff\"/" "$MULTIP11_TMP/kept"
+} >"$DAEMON_CONFIG"
+chmod 644 "$DAEMON_CONFIG"
+printf '# the others\nuid:4242\nuid:%s # myself\n' "$(id -u)" >"$MULTIP11_TMP/staff"
+chmod 644 "$MULTIP11_TMP/staff"
+kill -HUP "$DAEMON"
+one_token() { slots | grep -q 'token label *: Mine'; }
+check "a member of a group sees its token" wait_for 5 one_token
+check_match "-T -C says why" "allowed by: \"group:staff\".*\"uid:$(id -u)\", $MULTIP11_TMP/staff:3" "$(sees "")"
+check "and exits with 0" eval 'sees "" >/dev/null'
+echo 'uid:4242' >"$MULTIP11_TMP/staff"
+kill -HUP "$DAEMON"
+check "who has left the group sees nothing" wait_for 5 no_token
+check_match "-T -C says why not" 'token "Mine", line [0-9]+: not seen' "$(sees ,token=Mine)"
+sees "" >/dev/null
+check_equal "and exits with 1" 1 $?
+check_fails "-C without -T" "$d" -t -f "$DAEMON_CONFIG" -C user=uid:0
+"$d" -T -f "$DAEMON_CONFIG" -C user=nobody >"$MULTIP11_TMP/out" 2>&1
+check_equal "a user that is none: 2" 2 $?
+echo 'uid:one' >"$MULTIP11_TMP/staff"
+kill -HUP "$DAEMON"
+check "SIGHUP with a mistake in a group's file says where" wait_for 5 grep -q "staff:1: 'uid:one' is not uid:NUMBER" "$daemon_log"
+check "and keeps to the old group" no_token
 daemon_down
 check "the socket file is gone" test ! -e "$LOCAL_SOCKET"
 check "the PID file is gone" test ! -e "$MULTIP11_TMP/run/multip11d.pid"

@@ -28,6 +28,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cstdlib>
 #include <fstream>
@@ -125,7 +126,10 @@ BOOST_AUTO_TEST_CASE(dump_reads_back_the_same) {
       "backend tr { module = \"" + dir.file("module.so") +
       "\" user = \"64011:64011\" transparent = yes admin = yes allow = {\"uid:0\"} }\n" +
       "token 'a # \"b\" // c' { layer { backend = hsm token = \"x $y\" } access = read-write "
-      "serial = 1 allow = {\"*/admin@R\", \"uid:7\", \"local:web\"} }\n";
+      "serial = 1 allow = {\"*/admin@R\", \"uid:7\", \"local:web\", \"group:g\"} }\n"
+      "group g { members = {\"a\\\\*@R\"} file = \"" +
+      dir.file("members") + "\" unix-group = root realm = R }\n";
+  dir.write("members", "bob@R\n", 0644);
   LoadedConfig first = load(dir, text);
   BOOST_REQUIRE_MESSAGE(first.config, (first.errors.empty() ? "" : first.errors[0]));
   std::string dump = dump_config(*first.config);
@@ -290,6 +294,71 @@ BOOST_AUTO_TEST_CASE(tokens) {
   LoadedConfig nobody = load(dir, head + "token T { " + layer + "}\n");
   BOOST_TEST(nobody.config.has_value());
   BOOST_TEST(nobody.warnings.size() == 1u);
+}
+
+BOOST_AUTO_TEST_CASE(groups) {
+  TempDir dir;
+  const std::string head = kUsers + std::string(kListener) + backend(dir);
+  const std::string token = "token T { layer { backend = hsm } allow = {\"group:g\"} }\n";
+  auto bad = [&](const std::string& body, const std::string& part) {
+    return only_error(dir, head + "group g { " + body + " }\n" + token, 5, part);
+  };
+  const std::string file = "file = \"" + dir.file("members") + "\"";
+  dir.write("members", "# who signs\n\n  alice@R\t# since May\r\n*/admin@R\nuid:7\nlocal:web",
+            0644);
+  LoadedConfig loaded =
+      load(dir, head + token + "group g { members = {\"bob@R\"} " + file + " }\n");
+  BOOST_REQUIRE_MESSAGE(loaded.config, (loaded.errors.empty() ? "" : loaded.errors[0]));
+  const GroupConfig& g = loaded.config->groups[0];
+  std::vector<std::string> rules, places;
+  for (const GroupMember& member : g.all) {
+    rules.push_back(member.rule);
+    places.push_back(member.where);
+  }
+  BOOST_TEST(
+      (rules == std::vector<std::string>{"bob@R", "alice@R", "*/admin@R", "uid:7", "local:web"}));
+  BOOST_TEST(places[0] == "line 6");
+  BOOST_TEST(places[1] == dir.file("members") + ":3");
+  /* Nobody's: allowed, as a group may be empty for a while. */
+  loaded = load(dir, head + token + "group g { members = {} }\n");
+  BOOST_TEST(loaded.config.has_value());
+  BOOST_TEST(loaded.warnings.size() == 1u);
+
+  BOOST_TEST(bad("members = {\"alice\"}", "has no realm"));
+  BOOST_TEST(bad("members = {\"group:g\"}", "no groups of groups"));
+  BOOST_TEST(bad("file = members", "is relative"));
+  BOOST_TEST(bad("file = \"/nowhere/members\"", "No such file"));
+  BOOST_TEST(bad("file = \"" + dir.path() + "\"", "not a regular file"));
+  BOOST_TEST(bad("unix-group = \"no such\"", "no group 'no such'"));
+  BOOST_TEST(bad("realm = R", "add that, or remove it"));
+  BOOST_TEST(bad("unix-group = root realm = \"*\"", "realm = '*' is not usable"));
+  dir.write("members", "alice@R\nbob\n", 0644);
+  BOOST_TEST(bad(file, "members:2: 'bob' has no realm"));
+  dir.write("members", "uid:7\ngroup:g\n", 0644);
+  BOOST_TEST(bad(file, "members:2: "));
+  dir.write("members", "alice@R\n", 0666);
+  BOOST_TEST(bad(file, "write"));
+  BOOST_TEST(only_error(dir, head + token, 5, "names no group of this file"));
+  BOOST_TEST(only_error(dir,
+                        head + "group \"a b\" { members = {\"a@R\"} }\n" +
+                            "token T { layer { backend = hsm } allow = {\"a@R\"} }\n",
+                        5, "letters, digits"));
+}
+
+/* root is in its own group on every machine, whatever else is in it. */
+BOOST_AUTO_TEST_CASE(groups_of_the_machine) {
+  auto members = read_unix_group("root", "");
+  BOOST_REQUIRE(members.ok());
+  auto names = [&](const char* rule) {
+    return std::count_if(members->begin(), members->end(),
+                         [&](const GroupMember& m) { return m.rule == rule; });
+  };
+  BOOST_TEST(names("uid:0") == 1);
+  BOOST_TEST(names("root@EXAMPLE.ORG") == 0);
+  members = read_unix_group("root", "EXAMPLE.ORG");
+  BOOST_REQUIRE(members.ok());
+  BOOST_TEST(names("uid:0") == 1);
+  BOOST_TEST(names("root@EXAMPLE.ORG") == 1);
 }
 
 BOOST_AUTO_TEST_CASE(several_errors_in_one_run) {

@@ -28,6 +28,8 @@
 #include <boost/test/unit_test.hpp>
 #include <cstring>
 
+#include "explain.h"
+
 using namespace mp11;
 
 namespace {
@@ -170,6 +172,98 @@ BOOST_AUTO_TEST_CASE(a_damaged_policy_is_refused) {
   BOOST_TEST(damaged(tokens + offsetof(PolicyToken, rule_count) + 3, 0xff));
   BOOST_TEST(damaged(tokens + offsetof(PolicyToken, first_rule), 200));
   BOOST_TEST(damaged(rules + offsetof(PolicyRule, kind), 7));
+}
+
+/* alice is a member twice over, bob once, carol of a group that no token names. */
+Config with_groups() {
+  Config c = sample();
+  c.groups.resize(2);
+  c.groups[0].name = "idle";
+  c.groups[0].all = {{"carol@R", "line 1"}};
+  c.groups[1].name = "staff";
+  c.groups[1].all = {{"uid:1001", "line 2"}, {"bob@R", "/g:1"}, {"*/staff@R", "/g:2"}};
+  c.tokens[1].allow = {"uid:1000", "group:staff"};
+  c.tokens[1].line = 9;
+  c.tokens[2].allow = {"group:staff", "alice@R"};
+  return c;
+}
+
+BOOST_AUTO_TEST_CASE(groups) {
+  auto policy = Policy::read(serialise_policy(with_groups()));
+  BOOST_REQUIRE(policy.ok());
+  auto see = [&](uint32_t kind, const char* name) { return policy->visible(verdict(kind, name)); };
+  BOOST_TEST((see(kVerdictKerberos, "bob@R") == Tokens{1, 2}));
+  BOOST_TEST((see(kVerdictKerberos, "eve/staff@R") == Tokens{1, 2}));
+  BOOST_TEST((see(kVerdictKerberos, "alice@R") == Tokens{0, 2}));
+  BOOST_TEST((see(kVerdictLocal, "uid:1001") == Tokens{1, 2}));
+  BOOST_TEST(see(kVerdictLocal, "uid:1000") == Tokens{1});
+  BOOST_TEST(see(kVerdictKerberos, "carol@R") == Tokens{});
+  BOOST_TEST(see(kVerdictLocal, "bob@R") == Tokens{});
+  BOOST_TEST(see(kVerdictKerberos, "bob@S") == Tokens{});
+  /* The kind of a rule that is a group is nobody's kind. */
+  BOOST_TEST(see(kRuleGroup, "bob@R") == Tokens{});
+  BOOST_TEST(see(kVerdictLocal, "group:staff") == Tokens{});
+  auto matches = policy->matches(verdict(kVerdictKerberos, "eve/staff@R"));
+  BOOST_REQUIRE(matches.size() == 2u);
+  BOOST_TEST(matches[0].rule == 1u);
+  BOOST_TEST(matches[0].member == 2u);
+  BOOST_TEST(matches[1].rule == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(a_policy_with_damaged_groups) {
+  std::vector<uint8_t> good = serialise_policy(with_groups());
+  const size_t groups = sizeof(PolicyHead) + 2 * sizeof(PolicyBackend) + 4 * sizeof(PolicyToken);
+  const size_t rules = groups + 2 * sizeof(PolicyGroup);
+  auto with = [&](size_t offset, uint8_t value) {
+    std::vector<uint8_t> octets = good;
+    octets.at(offset) = value;
+    return Policy::read(octets);
+  };
+  auto rule = [&](size_t n) { return rules + n * sizeof(PolicyRule); };
+  BOOST_TEST(!with(offsetof(PolicyHead, groups) + 3, 0xff).ok());
+  BOOST_TEST(!with(groups + offsetof(PolicyGroup, first_rule), 200).ok());
+  BOOST_TEST(!with(groups + offsetof(PolicyGroup, rule_count) + 3, 0xff).ok());
+  /* Token 1's second rule, the fourth of all, is the group: no third group, no group 2^24. */
+  BOOST_TEST(with(rule(3) + offsetof(PolicyRule, group), 0).ok());
+  BOOST_TEST(!with(rule(3) + offsetof(PolicyRule, group), 2).ok());
+  BOOST_TEST(!with(rule(3) + offsetof(PolicyRule, group) + 3, 1).ok());
+  BOOST_TEST(!with(rule(0) + offsetof(PolicyRule, group), 1).ok()); /* no group at all */
+  /* A group whose members are a token's rules, itself among them, ends and adds nobody. */
+  std::vector<uint8_t> loop = good;
+  PolicyGroup itself{3, 1};
+  std::memcpy(loop.data() + groups + sizeof itself, &itself, sizeof itself);
+  auto policy = Policy::read(loop);
+  BOOST_REQUIRE(policy.ok());
+  BOOST_TEST(policy->visible(verdict(kVerdictKerberos, "bob@R")) == Tokens{});
+}
+
+BOOST_AUTO_TEST_CASE(what_is_seen_and_why) {
+  const Config config = with_groups();
+  bool sees = false;
+  auto ask = [&](const std::string& spec) {
+    auto text = explain(config, spec, &sees);
+    return text.ok() ? *text : "error: " + text.error().text;
+  };
+  BOOST_TEST(ask("user=bob@R") ==
+             "slot 2: token \"Two\"\n  layer: backend hsm, its first token\n"
+             "  access: read-write\n"
+             "  allowed by: \"group:staff\", line 9; its member \"bob@R\", /g:1\n"
+             "slot 3: token \"Nobody's\"\n  layer: backend hsm, its first token\n"
+             "  access: read-write\n"
+             "  allowed by: \"group:staff\", line 0; its member \"bob@R\", /g:1\n"
+             "2 not seen\n");
+  BOOST_TEST(sees);
+  BOOST_TEST(ask("user=root/admin@R").find("every slot of backend open\n") != std::string::npos);
+  BOOST_TEST(ask("user=carol@R") == "4 not seen\n");
+  BOOST_TEST(!sees);
+  BOOST_TEST(ask("user=uid:1000,token=Two").find("allowed by: \"uid:1000\"") != std::string::npos);
+  BOOST_TEST(sees);
+  BOOST_TEST(ask("user=uid:1000,token=One").find("not seen, as none of the 2") !=
+             std::string::npos);
+  BOOST_TEST(!sees);
+  for (const char* bad : {"", "alice@R", "user=", "user=alice", "user=uid:x", "user=a@R,token=Ten",
+                          "user=group:staff"})
+    BOOST_TEST(ask(bad).starts_with("error: "), bad);
 }
 
 BOOST_AUTO_TEST_SUITE_END()
