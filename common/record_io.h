@@ -102,5 +102,9 @@ bool text_ends(const char (&field)[N]) {
     if (c == '\0') return true;
   return false;
 }
+inline bool text_ends(const BackendToken& token) {
+  return text_ends(token.label) && text_ends(token.manufacturer) && text_ends(token.model) &&
+         text_ends(token.serial);
+}
 
 }  // namespace mp11

@@ -145,6 +145,17 @@ struct ConnectionName { /* kAllowed, kVaultEnd */
   uint64_t connection;
 };
 
+/*
+ * Which token of a backend: what is not empty is what the token itself says in CK_TOKEN_INFO,
+ * without its padding. All empty: the first that is initialised.
+ */
+struct BackendToken {
+  char label[33];
+  char manufacturer[33];
+  char model[17];
+  char serial[17];
+};
+
 /* One virtual token of the portfolio. */
 struct PortfolioToken {
   RecordHead head;
@@ -153,8 +164,8 @@ struct PortfolioToken {
   uint32_t flags;   /* TokenFlags */
   char label[33];   /* of the virtual token; empty: the backend's own words */
   char serial[17];
-  char backend_label[33]; /* the backend's token with this label; empty: its first token */
-  uint8_t reserved[5];
+  BackendToken at_backend;
+  uint8_t reserved[2];
 };
 enum TokenFlags : uint32_t {
   kTokenReadOnly = 1u << 0,

@@ -449,9 +449,12 @@ class Checker {
       r.error("backend", "there is no backend '" + name + "'; name one of this file");
     else
       t->backend = static_cast<uint32_t>(found - all.begin());
-    t->backend_label = r.text("token");
-    if (t->backend_label.size() > 32)
-      r.error("token", "token is too long; a token's label has at most 32 octets");
+    if (!r.has("token")) return;
+    Result<TokenName> named = name_token(r.text("token"));
+    if (named)
+      t->at_backend = std::move(*named);
+    else
+      r.error("token", "token = " + r.text("token") + " " + named.error().text);
   }
 
   /* keytab and principal: needed by the network, of no use without it. */

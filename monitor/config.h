@@ -44,6 +44,7 @@
 #include "mp11_limits.h"
 #include "records.h"
 #include "result.h"
+#include "token_uri.h"
 
 namespace mp11 {
 
@@ -96,8 +97,8 @@ struct BackendConfig {
 struct TokenConfig {
   std::string label;
   int line = 0;
-  uint32_t backend = 0;      /* index */
-  std::string backend_label; /* empty: the backend's first token */
+  uint32_t backend = 0; /* index */
+  TokenName at_backend;
   bool read_only = false;
   bool admin = false;
   std::string serial; /* empty: the backend's own */

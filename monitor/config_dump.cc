@@ -137,7 +137,7 @@ void dump_token(const Config& c, const TokenConfig& t, Writer* w) {
   w->open("token", &t.label);
   w->open("layer");
   w->string("backend", c.backends[t.backend].name);
-  w->string("token", t.backend_label);
+  w->string("token", t.at_backend.text);
   w->close();
   w->word("access", t.read_only ? "read-only" : "read-write");
   w->flag("admin", t.admin);

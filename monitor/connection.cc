@@ -148,7 +148,7 @@ bool Connection::take_portfolio_record(Portfolio* portfolio) {
   }
   if (const auto* token = record.as<PortfolioToken>(RecordType::kPortfolioToken)) {
     if (portfolio->tokens.size() >= limits::kTokens || !known(token->backend) ||
-        !text_ends(token->label) || !text_ends(token->serial) || !text_ends(token->backend_label))
+        !text_ends(token->label) || !text_ends(token->serial) || !text_ends(token->at_backend))
       fatal("unusable token from vault");
     portfolio->tokens.push_back(*token);
     return false;

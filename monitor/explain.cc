@@ -57,7 +57,7 @@ Result<Question> read_question(const std::string& spec) {
 
 struct Entry {
   const std::string* label; /* nullptr: every slot of the backend */
-  const std::string* backend_label;
+  const TokenName* at_backend;
   const BackendConfig* backend;
   const std::vector<std::string>* allow;
   int line;
@@ -68,7 +68,7 @@ struct Entry {
 std::vector<Entry> entries_of(const Config& config) {
   std::vector<Entry> entries;
   for (const TokenConfig& t : config.tokens)
-    entries.push_back({&t.label, &t.backend_label, &config.backends[t.backend], &t.allow, t.line,
+    entries.push_back({&t.label, &t.at_backend, &config.backends[t.backend], &t.allow, t.line,
                        t.read_only ? "read-only"
                        : t.admin   ? "read-write, admin"
                                    : "read-write"});
@@ -89,8 +89,8 @@ std::string describe(const Config& config, const Entry& entry, const Policy::Mat
   if (entry.label == nullptr) text = name_of(entry) + "\n";
   if (entry.label != nullptr)
     text += "  layer: backend " + entry.backend->name + ", " +
-            (entry.backend_label->empty() ? "its first token"
-                                          : "token \"" + *entry.backend_label + "\"") +
+            (entry.at_backend->text.empty() ? "its first token"
+                                            : "token \"" + entry.at_backend->text + "\"") +
             "\n";
   text += std::string("  access: ") + entry.access + "\n";
   const std::string& rule = (*entry.allow)[match.rule];

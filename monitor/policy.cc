@@ -89,7 +89,7 @@ bool rules_are_there(uint32_t first, uint32_t count, const PolicyHead& head) {
 bool token_is_good(const PolicyToken& token, const PolicyHead& head) {
   return token.backend < head.backends && (token.flags & ~kTokenFlagsKnown) == 0 &&
          rules_are_there(token.first_rule, token.rule_count, head) && text_ends(token.label) &&
-         text_ends(token.serial) && text_ends(token.backend_label);
+         text_ends(token.serial) && text_ends(token.at_backend);
 }
 
 }  // namespace
@@ -111,7 +111,10 @@ std::vector<uint8_t> serialise_policy(const Config& config) {
     token.flags = (t.read_only ? kTokenReadOnly : 0u) | (t.admin ? kTokenAdmin : 0u);
     put_text(token.label, t.label);
     put_text(token.serial, t.serial);
-    put_text(token.backend_label, t.backend_label);
+    put_text(token.at_backend.label, t.at_backend.label);
+    put_text(token.at_backend.manufacturer, t.at_backend.manufacturer);
+    put_text(token.at_backend.model, t.at_backend.model);
+    put_text(token.at_backend.serial, t.at_backend.serial);
     add_token(token, t.allow);
   }
   for (size_t i = 0; i < config.backends.size(); i++) {

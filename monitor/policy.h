@@ -47,7 +47,7 @@
 namespace mp11 {
 
 inline constexpr uint32_t kPolicyMagic = 0x4d503131; /* "MP11" */
-inline constexpr uint32_t kPolicyVersion = 2;
+inline constexpr uint32_t kPolicyVersion = 3;
 inline constexpr uint32_t kPolicyRules = 65536; /* in one policy, with those of its groups */
 inline constexpr uint32_t kPolicyGroups = 4096;
 
@@ -77,8 +77,8 @@ struct PolicyToken {
   uint32_t rule_count;
   char label[33];
   char serial[17];
-  char backend_label[33];
-  uint8_t reserved[5];
+  BackendToken at_backend;
+  uint8_t reserved[2];
 };
 
 struct PolicyGroup {

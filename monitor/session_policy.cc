@@ -124,7 +124,8 @@ SessionMonitor::Step SessionMonitor::answer_busy(Call* call) {
   }
   CK_TOKEN_INFO info{};
   const PortfolioToken& plan = token->plan;
-  pad_text(info.label, sizeof info.label, plan.label[0] != '\0' ? plan.label : plan.backend_label);
+  pad_text(info.label, sizeof info.label,
+           plan.label[0] != '\0' ? plan.label : plan.at_backend.label);
   pad_text(info.manufacturerID, sizeof info.manufacturerID, "multip11");
   pad_text(info.model, sizeof info.model, "");
   pad_text(info.serialNumber, sizeof info.serialNumber, plan.serial);

@@ -38,10 +38,20 @@
 namespace mp11 {
 namespace {
 
-bool same_label(const CK_UTF8CHAR (&label)[32], const char* wanted) {
-  CK_UTF8CHAR padded[32];
+/* Nothing wanted is always there. */
+template <size_t N>
+bool says(const CK_UTF8CHAR (&field)[N], const char* wanted) {
+  CK_UTF8CHAR padded[N];
   pad_text(padded, sizeof padded, wanted);
-  return std::memcmp(label, padded, sizeof padded) == 0;
+  return wanted[0] == '\0' || std::memcmp(field, padded, sizeof padded) == 0;
+}
+
+bool is_wanted(const CK_TOKEN_INFO& info, const BackendToken& wanted) {
+  if (wanted.label[0] == '\0' && wanted.manufacturer[0] == '\0' && wanted.model[0] == '\0' &&
+      wanted.serial[0] == '\0')
+    return (info.flags & CKF_TOKEN_INITIALIZED) != 0;
+  return says(info.label, wanted.label) && says(info.manufacturerID, wanted.manufacturer) &&
+         says(info.model, wanted.model) && says(info.serialNumber, wanted.serial);
 }
 
 unsigned handles_out(const FunctionRow& row) {
@@ -123,10 +133,8 @@ void SessionMonitor::replied_internal(Call* call) {
     case Call::Internal::kTokenInfo: {
       CK_TOKEN_INFO info;
       Token* token = call->token;
-      const char* wanted = token->plan.backend_label;
-      bool found = rv == CKR_OK && read_token_info(call->reply, &info) &&
-                   (wanted[0] != '\0' ? same_label(info.label, wanted)
-                                      : (info.flags & CKF_TOKEN_INITIALIZED) != 0);
+      const bool found = rv == CKR_OK && read_token_info(call->reply, &info) &&
+                         is_wanted(info, token->plan.at_backend);
       if (found) {
         token->located = true;
         token->real_slot = call->slots[call->next_index];

@@ -208,7 +208,7 @@ void Vault::queue_portfolio(Connection* connection) {
     token.flags = from.flags;
     std::memcpy(token.label, from.label, sizeof token.label);
     std::memcpy(token.serial, from.serial, sizeof token.serial);
-    std::memcpy(token.backend_label, from.backend_label, sizeof token.backend_label);
+    token.at_backend = from.at_backend;
     connection->unsent.push_back(octets_of(token));
   }
   PortfolioEnd end = make_record<PortfolioEnd>(RecordType::kPortfolioEnd);

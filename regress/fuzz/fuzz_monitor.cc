@@ -76,7 +76,7 @@ PortfolioToken token_plan(uint64_t slot, uint32_t backend, uint32_t flags, const
   plan.slot = slot;
   plan.backend = backend;
   plan.flags = flags;
-  std::snprintf(plan.backend_label, sizeof plan.backend_label, "%s", label);
+  std::snprintf(plan.at_backend.label, sizeof plan.at_backend.label, "%s", label);
   std::snprintf(plan.label, sizeof plan.label, "%s", label);
   return plan;
 }

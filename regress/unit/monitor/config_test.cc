@@ -125,7 +125,8 @@ BOOST_AUTO_TEST_CASE(dump_reads_back_the_same) {
               "environment = {'A=${B} \"x\"', \"C=\\\\\"} read = {\"/tmp\"} token-lock = yes") +
       "backend tr { module = \"" + dir.file("module.so") +
       "\" user = \"64011:64011\" transparent = yes admin = yes allow = {\"uid:0\"} }\n" +
-      "token 'a # \"b\" // c' { layer { backend = hsm token = \"x $y\" } access = read-write "
+      "token 'a # \"b\" // c' { layer { backend = hsm token = \"pkcs11:serial=x%24;token=x$y\" } "
+      "access = read-write "
       "serial = 1 allow = {\"*/admin@R\", \"uid:7\", \"local:web\", \"group:g\"} }\n"
       "group g { members = {\"a\\\\*@R\"} file = \"" +
       dir.file("members") + "\" unix-group = root realm = R }\n";
@@ -280,6 +281,8 @@ BOOST_AUTO_TEST_CASE(tokens) {
   BOOST_TEST(bad("allow = {\"a@B\"}", "0 layers"));
   BOOST_TEST(bad(layer + layer + "allow = {\"a@B\"}", "2 layers"));
   BOOST_TEST(bad("layer { backend = other } allow = {\"a@B\"}", "no backend 'other'"));
+  BOOST_TEST(bad("layer { backend = hsm token = \"pkcs11:id=1\" } allow = {\"a@B\"}",
+                 "'id', which does not belong to the name of a token"));
   BOOST_TEST(bad(layer + "allow = {\"alice\"}", "has no realm"));
   BOOST_TEST(bad(layer + "allow = {\"al*@R\"}", "asterisk within a component"));
   BOOST_TEST(bad(layer + "allow = {\"a@*\"}", "asterisk in the realm"));
@@ -337,12 +340,37 @@ BOOST_AUTO_TEST_CASE(groups) {
   dir.write("members", "uid:7\ngroup:g\n", 0644);
   BOOST_TEST(bad(file, "members:2: "));
   dir.write("members", "alice@R\n", 0666);
-  BOOST_TEST(bad(file, "write"));
+  BOOST_TEST(bad(file, "chmod go-w"));
   BOOST_TEST(only_error(dir, head + token, 5, "names no group of this file"));
   BOOST_TEST(only_error(dir,
                         head + "group \"a b\" { members = {\"a@R\"} }\n" +
                             "token T { layer { backend = hsm } allow = {\"a@R\"} }\n",
                         5, "letters, digits"));
+}
+
+BOOST_AUTO_TEST_CASE(names_of_tokens) {
+  auto label = name_token("Signing keys");
+  BOOST_REQUIRE(label.ok());
+  BOOST_TEST(label->label == "Signing keys");
+  auto uri =
+      name_token("pkcs11:serial=0a%2F1;manufacturer=ACME%20Ltd;model=M:[1]&;token=caf%C3%a9");
+  BOOST_REQUIRE(uri.ok());
+  BOOST_TEST(uri->label == "caf\xc3\xa9");
+  BOOST_TEST(uri->serial == "0a/1");
+  BOOST_TEST(uri->manufacturer == "ACME Ltd");
+  BOOST_TEST(uri->model == "M:[1]&");
+  const std::string u16(16, 'x'), u32(32, 'x');
+  BOOST_TEST(name_token("pkcs11:serial=" + u16 + ";token=" + u32).ok());
+  for (const std::string& bad :
+       {std::string(), u32 + "x", std::string("pkcs11:"), std::string("pkcs11:token"),
+        std::string("pkcs11:token="), std::string("pkcs11:token=a;"),
+        std::string("pkcs11:;token=a"), std::string("pkcs11:token=a;token=b"),
+        std::string("pkcs11:token=a%2"), std::string("pkcs11:token=a%zz"),
+        std::string("pkcs11:token=a%00"), std::string("pkcs11:token=a b"),
+        std::string("pkcs11:token=a/b"), std::string("pkcs11:object=a"),
+        std::string("pkcs11:token=a?pin-value=1"), std::string("pkcs11:slot-id=1"),
+        std::string("pkcs11:Token=a"), "pkcs11:serial=x" + u16, "pkcs11:token=x" + u32})
+    BOOST_TEST(!name_token(bad).ok(), bad);
 }
 
 /* root is in its own group on every machine, whatever else is in it. */

@@ -505,7 +505,7 @@ BOOST_AUTO_TEST_CASE(portfolios_that_are_none) {
   });
   refused([](Daemon* d) {
     PortfolioToken plan = token_plan(1, 0, 0);
-    std::memset(plan.backend_label, 'x', sizeof plan.backend_label);
+    std::memset(plan.at_backend.label, 'x', sizeof plan.at_backend.label);
     d->send_portfolio({backend_plan(0)}, {plan});
   });
   refused([](Daemon* d) { send_record(d->vault(), make_record<Spawn>(RecordType::kSpawn)); });

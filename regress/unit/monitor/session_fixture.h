@@ -52,7 +52,13 @@ class FakeLibrary {
   struct Slot {
     CK_SLOT_ID id;
     std::string label; /* of its token; empty: not initialised */
+    std::string serial = "7777777777777777";
   };
+  template <size_t N>
+  static void pad(CK_UTF8CHAR (&field)[N], const std::string& text) {
+    std::memset(field, ' ', N);
+    std::memcpy(field, text.data(), std::min(N, text.size()));
+  }
   struct Object {
     std::string id; /* CKA_ID */
     CK_SLOT_ID slot;
@@ -141,9 +147,10 @@ class FakeLibrary {
     switch (function) {
       case kC_GetTokenInfo: {
         auto* info = at<CK_TOKEN_INFO>(w[1]);
-        std::memset(info->label, ' ', sizeof info->label);
-        std::memcpy(info->label, slot->label.data(), slot->label.size());
-        std::memset(info->serialNumber, '7', sizeof info->serialNumber);
+        pad(info->label, slot->label);
+        pad(info->serialNumber, slot->serial);
+        pad(info->manufacturerID, "ACME Ltd");
+        pad(info->model, "Mark " + std::to_string(slot->id));
         info->flags = slot->label.empty() ? 0 : CKF_TOKEN_INITIALIZED;
         return CKR_OK;
       }
@@ -546,7 +553,7 @@ inline PortfolioToken token_plan(uint64_t slot, uint32_t backend, uint32_t flags
   plan.backend = backend;
   plan.flags = flags;
   std::snprintf(plan.label, sizeof plan.label, "%s", label);
-  std::snprintf(plan.backend_label, sizeof plan.backend_label, "%s", backend_label);
+  std::snprintf(plan.at_backend.label, sizeof plan.at_backend.label, "%s", backend_label);
   return plan;
 }
 

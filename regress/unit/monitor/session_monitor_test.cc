@@ -238,6 +238,32 @@ BOOST_AUTO_TEST_CASE(labelled_tokens_are_looked_for) {
   BOOST_TEST(two != one);
 }
 
+/* Three tokens of one label: each word that the plan has must be the token's, padding aside. */
+BOOST_AUTO_TEST_CASE(tokens_are_told_apart_by_what_they_say) {
+  struct Wanted {
+    const char *label, *manufacturer, *model, *serial;
+    CK_SLOT_ID found; /* 0: none */
+  };
+  for (const Wanted& wanted :
+       {Wanted{"", "", "", "0a1b", 11}, Wanted{"same", "", "", "0a1b2", 12},
+        Wanted{"", "ACME Ltd", "Mark 13", "", 13}, Wanted{"same", "ACME Ltd", "", "", 11},
+        Wanted{"other", "", "", "0a1b", 0}, Wanted{"", "ACME", "", "", 0},
+        Wanted{"", "", "Mark 1", "", 0}, Wanted{"", "", "", "0a1", 0}}) {
+    PortfolioToken plan = token_plan(1, 0, 0, wanted.label);
+    std::snprintf(plan.at_backend.manufacturer, sizeof plan.at_backend.manufacturer, "%s",
+                  wanted.manufacturer);
+    std::snprintf(plan.at_backend.model, sizeof plan.at_backend.model, "%s", wanted.model);
+    std::snprintf(plan.at_backend.serial, sizeof plan.at_backend.serial, "%s", wanted.serial);
+    World w({{backend_plan(0)}, {plan}});
+    w.processes[0] = process({{10, ""}, {11, "same", "0a1b"}, {12, "same", "0a1b2"}, {13, "same"}});
+    w.initialize();
+    CK_SESSION_HANDLE session = 0;
+    const CK_RV rv = w.call(kC_OpenSession, {1, CKF_SERIAL_SESSION, 0, 0, word(&session)});
+    BOOST_TEST(rv == (wanted.found != 0 ? CKR_OK : CKR_TOKEN_NOT_PRESENT), wanted.serial);
+    if (rv == CKR_OK) BOOST_TEST(w.processes[0].library->sessions.at(1).slot == wanted.found);
+  }
+}
+
 /* With a lock: it is taken before the list and before each info, and given back. */
 BOOST_AUTO_TEST_CASE(labelled_tokens_are_found_under_a_lock) {
   Labelled w(0, kBackendTokenLock);
