@@ -91,12 +91,15 @@ for who in "${!uid_of[@]}"; do
   started_pids+=($!)
 done
 
-# WHO PID: makes attempts from next[WHO] on, until one ends it.
+# WHO PID: makes attempts from next[WHO] on, until one ends it. A process that was about to end when
+# it was found is no outcome: another one is looked for.
+missed=0
 inject() {
   local who=$1 pid=$2 uid=${uid_of[$1]} output after
   output=$("$INJECT" "$who" "$pid" -v "${victim[$uid]}" -k "$MULTIP11_TMP/service.keytab" \
     -t "$other_token" -o "$MULTIP11_TMP/own.$uid" "${next[$who]}" 2>inject.err)
   after=$(sed -n 's/^next //p' <<<"$output")
+  if [ -z "$after" ] && [ ! -e "/proc/$pid" ] && [ "$((missed += 1))" -le 10 ]; then return; fi
   [ -n "$after" ] || give_up "$who (process $pid, attempt ${next[$who]}): $(cat inject.err)"
   grep -v '^next' <<<"$output" >>outcomes
   next[$who]=$after
