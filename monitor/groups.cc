@@ -69,12 +69,19 @@ std::string component(const std::string& name) {
   return text;
 }
 
+/* Not a name but where to ask NIS; in /etc/passwd such an entry seems to have uid 0. */
+bool is_of_nis(std::string_view name) { return name.starts_with('+') || name.starts_with('-'); }
+
 }  // namespace
 
 bool is_local_name(const std::string& name) { return is_name(name, 64); }
 
 std::string rule_problem(const std::string& text) {
   if (text.size() >= limits::kPrincipal) return "is too long";
+  /* A name has these escaped. A NUL would cut the rule short in the policy: another principal's. */
+  for (const char c : text)
+    if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return "has a control character";
+  if (text.starts_with("group:")) return "is a group, and there are no groups of groups";
   if (text.starts_with("uid:")) {
     std::optional<uint32_t> uid = parse_number(text.substr(4));
     return uid && "uid:" + std::to_string(*uid) == text ? "" : "is not uid:NUMBER";
@@ -99,6 +106,8 @@ Result<std::vector<GroupMember>> read_group_file(const std::string& path) {
 
   std::vector<GroupMember> members;
   std::string_view rest = *text;
+  if (rest.starts_with("\xef\xbb\xbf"))
+    return Error{EINVAL, path + ":1: begins with a byte order mark; remove it"};
   for (int line = 1; !rest.empty(); line++) {
     const size_t end = std::min(rest.find('\n'), rest.size());
     std::string_view one = rest.substr(0, end);
@@ -115,10 +124,10 @@ Result<std::vector<GroupMember>> read_group_file(const std::string& path) {
 }
 
 Result<std::vector<GroupMember>> read_unix_group(const std::string& wanted,
-                                                 const std::string& realm) {
+                                                 const std::string& realm, const UnixFiles& files) {
   std::string buffer(kGroupEntryOctets, '\0');
-  File groups(std::fopen("/etc/group", "re"));
-  if (!groups) return Error{errno, std::string("/etc/group: ") + std::strerror(errno)};
+  File groups(std::fopen(files.group, "re"));
+  if (!groups) return Error{errno, files.group + std::string(": ") + std::strerror(errno)};
   group group_entry, *group_found = nullptr;
   bool found = false;
   int error = 0;
@@ -126,30 +135,40 @@ Result<std::vector<GroupMember>> read_unix_group(const std::string& wanted,
                                           &group_found)) == 0)
     found = wanted == group_found->gr_name;
   if (!found && error == ERANGE)
-    return Error{error, "/etc/group has a line that is too long before group '" + wanted + "'"};
+    return Error{error, files.group + std::string(" has a line that is too long; shorten it")};
   if (!found)
-    return Error{ENOENT, "there is no group '" + wanted + "' in /etc/group; name one of it"};
+    return Error{ENOENT,
+                 "there is no group '" + wanted + "' in " + files.group + "; name one of it"};
   std::vector<std::string> listed;
-  for (char** name = group_found->gr_mem; *name != nullptr; name++) listed.emplace_back(*name);
+  for (char** name = group_found->gr_mem; *name != nullptr; name++)
+    if (!is_of_nis(*name)) listed.emplace_back(*name);
   const gid_t gid = group_found->gr_gid;
 
-  File users(std::fopen("/etc/passwd", "re"));
-  if (!users) return Error{errno, std::string("/etc/passwd: ") + std::strerror(errno)};
+  File users(std::fopen(files.passwd, "re"));
+  if (!users) return Error{errno, files.passwd + std::string(": ") + std::strerror(errno)};
   std::vector<GroupMember> members;
-  const std::string where = "group '" + wanted + "' of /etc/group";
-  auto add_name = [&](const std::string& name) {
-    std::string rule = component(name) + "@" + realm;
-    if (!realm.empty() && rule_problem(rule).empty()) members.push_back({std::move(rule), where});
+  const std::string where = "group '" + wanted + "' of " + files.group;
+  std::string wrong;
+  auto add = [&](std::string rule) {
+    if (const std::string problem = rule_problem(rule); !problem.empty())
+      wrong = where + ": '" + rule + "' " + problem + "; name that user in members, or remove it";
+    members.push_back({std::move(rule), where});
   };
   passwd user, *user_found;
-  while (::fgetpwent_r(users.get(), &user, buffer.data(), buffer.size(), &user_found) == 0) {
+  while ((error = ::fgetpwent_r(users.get(), &user, buffer.data(), buffer.size(), &user_found)) ==
+         0) {
     const std::string name = user_found->pw_name;
+    if (is_of_nis(name)) continue;
     const bool is_listed = std::erase(listed, name) != 0;
     if (!is_listed && user_found->pw_gid != gid) continue;
-    members.push_back({"uid:" + std::to_string(user_found->pw_uid), where});
-    add_name(name);
+    add("uid:" + std::to_string(user_found->pw_uid));
+    if (!realm.empty()) add(component(name) + "@" + realm);
   }
-  for (const std::string& name : listed) add_name(name); /* who has no account on this machine */
+  if (error == ERANGE)
+    return Error{error, files.passwd + std::string(" has a line that is too long; shorten it")};
+  for (const std::string& name : listed) /* who has no account on this machine */
+    if (!realm.empty()) add(component(name) + "@" + realm);
+  if (!wrong.empty()) return Error{EINVAL, wrong};
   return members;
 }
 

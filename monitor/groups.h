@@ -63,11 +63,15 @@ bool is_local_name(const std::string& name);
  * are nothing. The error says which line is wrong.
  */
 Result<std::vector<GroupMember>> read_group_file(const std::string& path);
+struct UnixFiles {
+  const char* group = "/etc/group";
+  const char* passwd = "/etc/passwd";
+};
 /*
  * Users whose own group it is or who are listed in it, as uid:N, and as NAME@realm unless realm is
- * empty.
+ * empty. Entries of NIS (+ and -) are no users.
  */
-Result<std::vector<GroupMember>> read_unix_group(const std::string& group,
-                                                 const std::string& realm);
+Result<std::vector<GroupMember>> read_unix_group(const std::string& group, const std::string& realm,
+                                                 const UnixFiles& files = {});
 
 }  // namespace mp11

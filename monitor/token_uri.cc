@@ -23,6 +23,8 @@
  */
 #include "token_uri.h"
 
+#include <strings.h>
+
 #include <optional>
 #include <string_view>
 
@@ -95,7 +97,7 @@ std::string take_attribute(std::string_view attribute, TokenName* name) {
 Result<TokenName> name_token(const std::string& text) {
   TokenName name;
   name.text = text;
-  if (!text.starts_with(kScheme)) {
+  if (::strncasecmp(text.c_str(), kScheme.data(), kScheme.size()) != 0) { /* RFC 3986, 3.1 */
     name.label = text;
     if (text.empty() || text.size() > 32)
       return Error{0, "is not usable; a token's label has 1 to 32 octets"};
