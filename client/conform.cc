@@ -41,7 +41,7 @@ namespace {
 constexpr const char* kUsage =
     "usage: multip11 conform [-v] [--seed number] [--calls number] [--length number]\n"
     "           [--sequence number] [--threads number] [--no-fork] [--all] [--token label]\n"
-    "           [--destructive] [--restore directory] [--against module]\n"
+    "           [--named] [--destructive] [--restore directory] [--against module]\n"
     "           [--env name=value] [--direct-env name=value] [--hosted-env name=value]\n"
     "           [--read path] [--write path] module\n";
 
@@ -128,6 +128,7 @@ enum Choice : int {
   kNoFork,
   kAll,
   kToken,
+  kNamed,
   kDestructive,
   kRestore,
   kAgainst,
@@ -147,6 +148,7 @@ constexpr option kOptions[] = {
     {"no-fork", no_argument, nullptr, kNoFork},
     {"all", no_argument, nullptr, kAll},
     {"token", required_argument, nullptr, kToken},
+    {"named", no_argument, nullptr, kNamed},
     {"destructive", no_argument, nullptr, kDestructive},
     {"restore", required_argument, nullptr, kRestore},
     {"against", required_argument, nullptr, kAgainst},
@@ -205,6 +207,8 @@ bool take_option(int choice, const char* value, Options* options) {
     case kToken:
       run.token = value;
       return true;
+    case kNamed:
+      return run.named = true;
     case kDestructive:
       return run.generator.destructive = true;
     case kRestore:

@@ -245,9 +245,11 @@ std::string Comparer::compare_info(ArgKind kind, const Out& direct, const Out& h
     exempt(offsetof(CK_TOKEN_INFO, utcTime), sizeof(CK_TOKEN_INFO::utcTime));
     exempt(offsetof(CK_TOKEN_INFO, ulSessionCount), sizeof(CK_ULONG));
     exempt(offsetof(CK_TOKEN_INFO, ulRwSessionCount), sizeof(CK_ULONG));
-    if (new_serial_)
+    if (named_) exempt(offsetof(CK_TOKEN_INFO, label), sizeof(CK_TOKEN_INFO::label));
+    if (new_serial_ || named_)
       exempt(offsetof(CK_TOKEN_INFO, serialNumber), sizeof(CK_TOKEN_INFO::serialNumber));
   }
+  if (kind == ArgKind::kInfoOut && named_) return {};
   std::string text = compare_octets(a, b);
   return text.empty() ? compare_numbers(direct.numbers, hosted.numbers) : text;
 }

@@ -51,8 +51,10 @@ class Comparer {
   /*
    * `ordered`: the token has no objects yet. Libraries find those that they did not make since
    * C_Initialize in any order (SoftHSM's is that of addresses).
+   * `named`: the hosted token has a label and a serial number of its own, and C_GetInfo is not the
+   * module's.
    */
-  explicit Comparer(bool ordered) : ordered_(ordered) {}
+  Comparer(bool ordered, bool named) : ordered_(ordered), named_(named) {}
   /* To be called for every call of a sequence in turn; also learns what became random. */
   std::optional<Difference> compare(const Call& call, const Reply& direct, const Reply& hosted);
   bool is_random(Var object_or_output) const { return random_.contains(object_or_output); }
@@ -91,6 +93,7 @@ class Comparer {
   std::string compare_found(const Call& call, const Out& direct, const Out& hosted) const;
 
   bool ordered_;                 /* objects are found in the same order on both sides */
+  bool named_;                   /* the hosted token has words of its own */
   std::set<Var> made_;           /* objects that calls of the sequence made */
   bool token_objects_ = false;   /* some were made */
   std::set<Var> fresh_searches_; /* sessions whose search has found what still is there */

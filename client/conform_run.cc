@@ -189,7 +189,7 @@ bool Run::discover_objects(Var slot) {
 
 bool Run::discover() {
   Reply direct, hosted;
-  Comparer comparer(false);
+  Comparer comparer(false, config_.named);
   std::vector<Call> made;
   if (!restart()) return false;
   auto make = [&](const Call& call) {
@@ -244,7 +244,7 @@ bool Run::recover(const std::vector<Call>& made) {
 void Run::sequence(uint64_t number) {
   GeneratorConfig config = config_.generator;
   config.seed = sequence_seed(config.seed, number);
-  Comparer comparer(facts_.empty);
+  Comparer comparer(facts_.empty, config_.named);
   Generator generator(config, facts_, comparer);
   std::vector<Call> made;
   if (!restart()) return;

@@ -45,6 +45,7 @@ struct RunConfig {
   uint64_t calls = 10000;
   uint64_t length = 400;            /* calls of one sequence */
   int64_t only = -1;                /* this sequence alone, or -1 */
+  bool named = false;               /* the hosted token has words of its own: Comparer */
   bool all = false;                 /* go on after a difference */
   std::vector<std::string> restore; /* directories that are put back before each sequence */
   std::string repeat;               /* a command line that does the same, without the sequence */

@@ -38,7 +38,7 @@ constexpr unsigned kMostPlays = 600;
 std::optional<Difference> Run::play(const std::vector<Call>& calls, size_t* at,
                                     std::vector<std::string>* trace) {
   if (!restart()) return std::nullopt;
-  Comparer comparer(facts_.empty);
+  Comparer comparer(facts_.empty, config_.named);
   for (size_t i = 0; i < calls.size(); i++) {
     Reply direct, hosted;
     *at = i;

@@ -77,7 +77,11 @@ Portfolio portfolio_of(const ClientConfig& config) {
   PortfolioToken token = make_record<PortfolioToken>(RecordType::kPortfolioToken);
   token.slot = 1;
   token.flags = kTokenTransparent | kTokenAdmin;
+  token.layers = 1;
   portfolio.tokens.push_back(token);
+  PortfolioLayer layer = make_record<PortfolioLayer>(RecordType::kPortfolioLayer);
+  layer.pin = kPinClient;
+  portfolio.layers.push_back(layer);
   return portfolio;
 }
 

@@ -602,6 +602,11 @@ bool read_session_info(const Message& reply, CK_SESSION_INFO* info) {
   return read_info(reply, info);
 }
 void write_session_info(const CK_SESSION_INFO& info, Message* reply) { write_one(info, reply); }
+bool read_mechanism_info(const Message& reply, CK_MECHANISM_INFO* info) {
+  return read_info(reply, info);
+}
+void write_mechanism_info(const CK_MECHANISM_INFO& info, Message* reply) { write_one(info, reply); }
+bool read_slot_info(const Message& reply, CK_SLOT_INFO* info) { return read_info(reply, info); }
 void write_slot_info(const CK_SLOT_INFO& info, Message* reply) { write_one(info, reply); }
 void write_info(const CK_INFO& info, Message* reply) { write_one(info, reply); }
 

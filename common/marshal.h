@@ -156,6 +156,9 @@ constexpr bool narrow_ulong(uint64_t wide_value, CK_ULONG* value) {
 void write_token_info(const CK_TOKEN_INFO& info, Message* reply);
 [[nodiscard]] bool read_session_info(const Message& reply, CK_SESSION_INFO* info);
 void write_session_info(const CK_SESSION_INFO& info, Message* reply);
+[[nodiscard]] bool read_mechanism_info(const Message& reply, CK_MECHANISM_INFO* info);
+void write_mechanism_info(const CK_MECHANISM_INFO& info, Message* reply);
+[[nodiscard]] bool read_slot_info(const Message& reply, CK_SLOT_INFO* info);
 void write_slot_info(const CK_SLOT_INFO& info, Message* reply);
 void write_info(const CK_INFO& info, Message* reply);
 

@@ -86,6 +86,8 @@ inline constexpr uint32_t kObjects = (1u << 20) - 1;
 /* Backends and virtual tokens in one configuration. */
 inline constexpr uint32_t kBackends = 256;
 inline constexpr uint32_t kTokens = 1024;
+/* Layers of one virtual token. */
+inline constexpr uint32_t kLayers = 32;
 /* A Kerberos principal name in octets, as text, with its final NUL. */
 inline constexpr size_t kPrincipal = 512;
 /* One GSS context token before authentication: large enough for a ticket with a big PAC. */

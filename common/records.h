@@ -68,6 +68,7 @@ enum class RecordType : uint32_t {
   /* vault to monitor. */
   kPortfolioToken = 0x300,
   kPortfolioBackend,
+  kPortfolioLayer,
   kPortfolioEnd,
   /* [priv] to net: NetStart. Descriptors: client's connection, net's end of the channel socket,
    * net's end of net--auth. */
@@ -156,21 +157,37 @@ struct BackendToken {
   char serial[17];
 };
 
-/* One virtual token of the portfolio. */
+/* One virtual token of the portfolio. Its layers follow it, in order. */
 struct PortfolioToken {
   RecordHead head;
-  uint64_t slot;    /* virtual slot id, stable: position in the configuration + 1 */
-  uint32_t backend; /* index */
-  uint32_t flags;   /* TokenFlags */
-  char label[33];   /* of the virtual token; empty: the backend's own words */
-  char serial[17];
-  BackendToken at_backend;
-  uint8_t reserved[2];
+  uint64_t slot;   /* virtual slot id, stable: position in the configuration + 1 */
+  uint32_t flags;  /* TokenFlags */
+  uint32_t layers; /* how many, 1..limits::kLayers; of several, neither admin nor transparent */
+  char label[33];  /* of the virtual token; empty: the backend's own words */
+  char serial[17]; /* the same; of several layers never empty */
+  uint8_t reserved[6];
 };
 enum TokenFlags : uint32_t {
-  kTokenReadOnly = 1u << 0,
-  kTokenAdmin = 1u << 1,       /* C_InitToken, C_InitPIN and the SO may be used */
-  kTokenTransparent = 1u << 2, /* every slot of the backend, one to one; label and serial unused */
+  kTokenAdmin = 1u << 0,       /* C_InitToken, C_InitPIN and the SO may be used */
+  kTokenTransparent = 1u << 1, /* every slot of the backend, one to one; label and serial unused */
+};
+
+/* One layer of the token before it: a token of a backend. */
+struct PortfolioLayer {
+  RecordHead head;
+  uint32_t backend; /* index */
+  uint32_t flags;   /* LayerFlags */
+  uint32_t pin;     /* PinMode */
+  BackendToken at_backend;
+};
+enum LayerFlags : uint32_t {
+  kLayerReadOnly = 1u << 0, /* nothing that lies on it is made, changed or destroyed */
+  kLayerRequired = 1u << 1, /* has a say in C_Login, and without it there is no token */
+};
+/* Where the user's PIN of a layer comes from. */
+enum PinMode : uint32_t {
+  kPinClient = 1, /* what the client gives C_Login */
+  kPinNone,       /* nowhere: nobody logs in there */
 };
 
 /* How to treat a backend that some token of the portfolio uses. Sent before the tokens. */
@@ -247,8 +264,9 @@ constexpr bool is_record() {
 static_assert(is_record<Verdict>() && is_record<ConnectionToken>() && is_record<GssDone>() &&
               is_record<AuthConnection>() && is_record<VaultConnection>() && is_record<Allow>() &&
               is_record<ConnectionName>() && is_record<PortfolioToken>() &&
-              is_record<PortfolioBackend>() && is_record<PortfolioEnd>() && is_record<NetStart>() &&
-              is_record<MonitorStart>() && is_record<Spawn>() && is_record<Spawned>() &&
-              is_record<LogSource>() && is_record<LogTarget>());
+              is_record<PortfolioLayer>() && is_record<PortfolioBackend>() &&
+              is_record<PortfolioEnd>() && is_record<NetStart>() && is_record<MonitorStart>() &&
+              is_record<Spawn>() && is_record<Spawned>() && is_record<LogSource>() &&
+              is_record<LogTarget>());
 
 }  // namespace mp11

@@ -31,6 +31,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <tuple>
 
 #include "config_reader.h"
 #include "file_check.h"
@@ -405,7 +406,10 @@ class Checker {
       r.error("realm", "realm = '" + g.unix_realm + "' is not usable; write it as EXAMPLE.ORG");
     else if (r.has("unix-group"))
       add("unix-group", read_unix_group(g.unix_group, g.unix_realm));
-    if (g.all.empty()) warn(g.line, "group '" + g.name + "' has no members");
+    if (!r.has("members") && !r.has("file") && !r.has("unix-group") && !r.has("realm"))
+      errors_->add(g.line, "group '" + g.name + "' says nothing; add members, file or unix-group");
+    else if (g.all.empty())
+      warn(g.line, "group '" + g.name + "' has no members");
     config_->groups.push_back(std::move(g));
   }
 
@@ -415,16 +419,20 @@ class Checker {
     t.line = r.section().line;
     if (t.label.empty() || t.label.size() > 32)
       errors_->add(t.line, "token label '" + t.label + "' is not usable; write 1 to 32 octets");
-    if (r.section().sections.size() != 1)
-      errors_->add(t.line, "token '" + t.label + "' has " +
-                               std::to_string(r.section().sections.size()) +
-                               " layers; write exactly one (several are not built yet)");
-    for (const ConfigSection& layer : r.section().sections) layer_of(Reader(layer, errors_), &t);
-    t.read_only = r.choice("access", {"read-only", "read-write"}) == "read-only";
+    const size_t layers = r.section().sections.size();
+    if (layers == 0 || layers > limits::kLayers)
+      errors_->add(t.line, "token '" + t.label + "' has " + std::to_string(layers) +
+                               " layers; write 1 to " + std::to_string(limits::kLayers));
+    const bool read_only = r.choice("access", {"read-only", "read-write"}) == "read-only";
+    for (const ConfigSection& layer : r.section().sections)
+      layer_of(Reader(layer, errors_), read_only, &t);
     t.admin = r.flag("admin", false);
-    if (t.admin && t.read_only)
+    if (t.admin && layers > 1)
+      r.error("admin", "admin = yes is for tokens of one layer; remove it");
+    else if (t.admin && layers == 1 && t.layers[0].read_only)
       r.error("admin", "admin = yes needs access = read-write; change one of them");
     t.serial = r.text("serial");
+    if (layers > 1 && !r.has("serial")) t.serial = serial_of(t.label);
     bool printable =
         std::all_of(t.serial.begin(), t.serial.end(), [](char c) { return c > ' ' && c < 0x7f; });
     if (r.has("serial") && (t.serial.empty() || t.serial.size() > 16 || !printable))
@@ -432,13 +440,29 @@ class Checker {
               "serial = '" + t.serial + "' is not usable; write 1 to 16 printable octets");
     for (const TokenConfig& other : config_->tokens)
       if (!t.serial.empty() && other.serial == t.serial)
-        r.error("serial", "serial " + t.serial + " is that of token '" + other.label +
-                              "'; give each its own");
+        errors_->add(
+            r.has("serial") ? r.line("serial") : t.line,
+            "serial " + t.serial + " is that of token '" + other.label + "'; give each its own");
     t.allow = rules(r, "allow");
     config_->tokens.push_back(std::move(t));
   }
 
-  void layer_of(const Reader& r, TokenConfig* t) {
+  /*
+   * A serial number for a token whose layers have each their own: of its label, so that it stays
+   * when the file is changed elsewhere. FNV-1a, 64 bits.
+   */
+  static std::string serial_of(const std::string& label) {
+    uint64_t digest = 0xcbf29ce484222325;
+    for (char c : label) digest = (digest ^ static_cast<uint8_t>(c)) * 0x100000001b3;
+    char text[17];
+    snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(digest));
+    return text;
+  }
+
+  /* access of the token is that of its layers, unless they say otherwise. */
+  void layer_of(const Reader& r, bool read_only, TokenConfig* t) {
+    LayerConfig layer;
+    layer.line = r.section().line;
     std::string name = r.text("backend");
     auto& all = config_->backends;
     auto found = std::find_if(all.begin(), all.end(),
@@ -448,13 +472,47 @@ class Checker {
     else if (found == all.end())
       r.error("backend", "there is no backend '" + name + "'; name one of this file");
     else
-      t->backend = static_cast<uint32_t>(found - all.begin());
-    if (!r.has("token")) return;
-    Result<TokenName> named = name_token(r.text("token"));
-    if (named)
-      t->at_backend = std::move(*named);
-    else
-      r.error("token", "token = " + r.text("token") + " " + named.error().text);
+      layer.backend = static_cast<uint32_t>(found - all.begin());
+    if (r.has("token")) {
+      Result<TokenName> named = name_token(r.text("token"));
+      if (named)
+        layer.at_backend = std::move(*named);
+      else
+        r.error("token", "token = " + r.text("token") + " " + named.error().text);
+    }
+    layer.read_only = read_only;
+    if (r.has("access"))
+      layer.read_only = r.choice("access", {"read-only", "read-write"}) == "read-only";
+    layer.required = r.flag("required", false);
+    layer.pin = pin_of(r);
+    if (found != all.end()) token_once(*t, layer, name);
+    t->layers.push_back(std::move(layer));
+  }
+
+  static PinMode pin_of(const Reader& r) {
+    const std::string pin = r.text("pin");
+    if (pin == "derived" || pin == "vault")
+      r.error("pin", "pin = " + pin + " is not built yet; write client or none");
+    else if (r.choice("pin", {"client", "none"}) == "none")
+      return kPinNone;
+    return kPinClient;
+  }
+
+  /* Two layers that are one token of a library would log in to it twice, and show it twice. */
+  void token_once(const TokenConfig& t, const LayerConfig& layer, const std::string& backend) {
+    auto words = [](const TokenName& n) {
+      return std::tie(n.label, n.manufacturer, n.model, n.serial);
+    };
+    for (const LayerConfig& other : t.layers) {
+      if (other.backend != layer.backend) continue;
+      const std::string its_line = "the layer of line " + std::to_string(other.line);
+      if (words(other.at_backend) == words(layer.at_backend))
+        errors_->add(layer.line, "this is " + its_line + " once more; name another token of '" +
+                                     backend + "', or remove it");
+      else if (other.at_backend.text.empty() || layer.at_backend.text.empty())
+        errors_->add(layer.line, "this and " + its_line + " are of backend '" + backend +
+                                     "' and could be one token; name the tokens of both");
+    }
   }
 
   /* keytab and principal: needed by the network, of no use without it. */
@@ -512,13 +570,18 @@ class Checker {
   }
 
   void limits_of_one_configuration() {
-    size_t slots = config_->tokens.size();
+    size_t slots = config_->tokens.size(), layers = 0;
+    for (const TokenConfig& t : config_->tokens) layers += t.layers.size();
     for (const BackendConfig& b : config_->backends) slots += b.transparent ? 1 : 0;
+    layers += slots - config_->tokens.size();
     if (config_->backends.size() > limits::kBackends)
       errors_->add(1, "more than " + std::to_string(limits::kBackends) + " backends; remove some");
     if (slots > limits::kTokens)
       errors_->add(1, "more than " + std::to_string(limits::kTokens) +
                           " tokens and transparent backends; remove some");
+    if (layers > kPolicyLayers)
+      errors_->add(
+          1, "more than " + std::to_string(kPolicyLayers) + " layers of all tokens; remove some");
     if (config_->groups.size() > kPolicyGroups)
       errors_->add(1, "more than " + std::to_string(kPolicyGroups) + " groups; remove some");
     if (rules_ > kPolicyRules)

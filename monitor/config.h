@@ -94,14 +94,21 @@ struct BackendConfig {
   bool operator==(const BackendConfig&) const = default;
 };
 
-struct TokenConfig {
-  std::string label;
+struct LayerConfig {
   int line = 0;
   uint32_t backend = 0; /* index */
   TokenName at_backend;
   bool read_only = false;
-  bool admin = false;
-  std::string serial; /* empty: the backend's own */
+  bool required = false;
+  PinMode pin = kPinClient;
+};
+
+struct TokenConfig {
+  std::string label;
+  int line = 0;
+  std::vector<LayerConfig> layers; /* at least one, in order */
+  bool admin = false;              /* of one layer only */
+  std::string serial;              /* empty: the backend's own; of several layers never empty */
   std::vector<std::string> allow;
 };
 
@@ -128,8 +135,9 @@ struct Config {
   bool has_tcp() const;
   /* Of an allow list: the group that "group:NAME" means; nullptr: it is no such entry. */
   const GroupConfig* group_of(const std::string& allow) const {
+    if (!allow.starts_with("group:")) return nullptr;
     for (const GroupConfig& group : groups)
-      if (allow == "group:" + group.name) return &group;
+      if (allow.compare(6, allow.npos, group.name) == 0) return &group;
     return nullptr;
   }
 };

@@ -135,11 +135,15 @@ void dump_backend(const BackendConfig& b, Writer* w) {
 
 void dump_token(const Config& c, const TokenConfig& t, Writer* w) {
   w->open("token", &t.label);
-  w->open("layer");
-  w->string("backend", c.backends[t.backend].name);
-  w->string("token", t.at_backend.text);
-  w->close();
-  w->word("access", t.read_only ? "read-only" : "read-write");
+  for (const LayerConfig& layer : t.layers) {
+    w->open("layer");
+    w->string("backend", c.backends[layer.backend].name);
+    w->string("token", layer.at_backend.text);
+    w->word("access", layer.read_only ? "read-only" : "read-write");
+    w->flag("required", layer.required);
+    w->word("pin", layer.pin == kPinNone ? "none" : "client");
+    w->close();
+  }
   w->flag("admin", t.admin);
   w->string("serial", t.serial);
   w->list("allow", t.allow);

@@ -79,17 +79,26 @@ class Stripper {
     if (text_[at_] == '\n') line_++;
     out_->push_back(text_[at_++]);
   }
-  bool check_octet(char c) {
+  bool check_octet(char c, bool literal = false) {
     unsigned char octet = static_cast<unsigned char>(c);
     if (octet < 0x20 && c != '\n' && c != '\t' && c != '\r') {
       errors_->add(line_, "control character in the file; remove it");
       return false;
     }
-    if (c == '$' && at_ + 1 < text_.size() && text_[at_ + 1] == '{') {
+    if (!literal && c == '$' && at_ + 1 < text_.size() && text_[at_ + 1] == '{') {
       errors_->add(line_, "${...} is not replaced here; write the value, or use single quotes");
       good_ = false;
     }
     return true;
+  }
+  /* libconfuse drops other backslashes, and "\*@REALM" would be everybody. */
+  void check_escape() {
+    constexpr std::string_view kEscaped = "\\\"$";
+    if (at_ + 1 < text_.size() && kEscaped.find(text_[at_ + 1]) != kEscaped.npos) return;
+    errors_->add(line_,
+                 "in double quotes a backslash stands before \\, \" or $ only; write \\\\, or "
+                 "use single quotes");
+    good_ = false;
   }
   /* Remembers the last two words: before `{` they are a section's keyword and title. */
   void next_word(std::string text) {
@@ -144,8 +153,10 @@ class Stripper {
     put();
     while (at_ < text_.size() && text_[at_] != quote) {
       if (text_[at_] == '\n') break;
-      if (quote == '"' && !check_octet(text_[at_])) return false;
+      if (!check_octet(text_[at_], quote == '\'')) return false;
+      if (quote == '"' && text_[at_] == '\\') check_escape();
       if (text_[at_] == '\\' && at_ + 1 < text_.size() && text_[at_ + 1] != '\n') put();
+      if (!check_octet(text_[at_], true)) return false;
       put();
     }
     if (at_ >= text_.size() || text_[at_] != quote) {
@@ -267,7 +278,8 @@ struct Grammar {
                            WORD("deadline-start"), WORD("deadline-long"), WORD("memory-limit"),
                            WORD("file-limit"),     WORD("token-lock"),    WORD("transparent"),
                            LIST("allow"),          WORD("admin"),         CFG_END()};
-  cfg_opt_t layer[3] = {WORD("backend"), WORD("token"), CFG_END()};
+  cfg_opt_t layer[6] = {WORD("backend"),  WORD("token"), WORD("access"),
+                        WORD("required"), WORD("pin"),   CFG_END()};
   cfg_opt_t token[6] = {CFG_SEC(const_cast<char*>("layer"), layer, CFGF_MULTI),
                         WORD("access"),
                         WORD("admin"),

@@ -146,13 +146,26 @@ bool Connection::take_portfolio_record(Portfolio* portfolio) {
     portfolio->backends.push_back(*backend);
     return false;
   }
+  size_t due = 0; /* layers of the last token that have not come yet */
+  for (const PortfolioToken& token : portfolio->tokens) due += token.layers;
+  due -= portfolio->layers.size();
   if (const auto* token = record.as<PortfolioToken>(RecordType::kPortfolioToken)) {
-    if (portfolio->tokens.size() >= limits::kTokens || !known(token->backend) ||
-        !text_ends(token->label) || !text_ends(token->serial) || !text_ends(token->at_backend))
+    const bool named = token->label[0] != '\0' && token->serial[0] != '\0';
+    if (due != 0 || portfolio->tokens.size() >= limits::kTokens || token->layers == 0 ||
+        token->layers > limits::kLayers || !text_ends(token->label) || !text_ends(token->serial) ||
+        (token->layers > 1 && (token->flags != 0 || !named)))
       fatal("unusable token from vault");
     portfolio->tokens.push_back(*token);
     return false;
   }
+  if (const auto* layer = record.as<PortfolioLayer>(RecordType::kPortfolioLayer)) {
+    if (due == 0 || !known(layer->backend) || !text_ends(layer->at_backend) ||
+        (layer->pin != kPinClient && layer->pin != kPinNone))
+      fatal("unusable layer from vault");
+    portfolio->layers.push_back(*layer);
+    return false;
+  }
+  if (due != 0) fatal("a token without its layers from vault");
   const auto* end = record.as<PortfolioEnd>(RecordType::kPortfolioEnd);
   if (end == nullptr || !text_ends(end->principal)) fatal("unexpected record from vault");
   expires_s_ = end->expires_s;

@@ -23,6 +23,7 @@
  */
 #include "explain.h"
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 
@@ -38,6 +39,13 @@ struct Question {
   std::optional<std::string> token;
 };
 
+/* rule_problem() has seen it: what does not parse is uid:N or local:NAME. */
+bool is_pattern(const std::string& user) {
+  Result<PrincipalPattern> pattern = parse_pattern(user);
+  return pattern && std::any_of(pattern->components.begin(), pattern->components.end(),
+                                [](const auto& component) { return !component; });
+}
+
 Result<Question> read_question(const std::string& spec) {
   Question question;
   if (!spec.starts_with("user="))
@@ -47,6 +55,9 @@ Result<Question> read_question(const std::string& spec) {
   if (comma != std::string::npos) question.token = spec.substr(comma + 7);
   if (std::string wrong = rule_problem(user); !wrong.empty())
     return Error{0, "user=" + user + " " + wrong + "; write name@REALM, uid:NUMBER or local:NAME"};
+  if (is_pattern(user))
+    return Error{0,
+                 "user=" + user + " is a pattern; write the name of one, or \\* for an asterisk"};
   const bool local = user.starts_with("local:");
   question.verdict.kind = local || user.starts_with("uid:") ? kVerdictLocal : kVerdictKerberos;
   if (local) user.erase(0, 6);
@@ -55,46 +66,48 @@ Result<Question> read_question(const std::string& spec) {
   return question;
 }
 
+/* A token, or a transparent backend: one of the two is nullptr. */
 struct Entry {
-  const std::string* label; /* nullptr: every slot of the backend */
-  const TokenName* at_backend;
+  const TokenConfig* token;
   const BackendConfig* backend;
-  const std::vector<std::string>* allow;
-  int line;
-  const char* access;
+  const std::vector<std::string>& allow() const { return token ? token->allow : backend->allow; }
+  int line() const { return token ? token->line : backend->line; }
 };
 
 /* In the order of the policy: tokens, then transparent backends. */
 std::vector<Entry> entries_of(const Config& config) {
   std::vector<Entry> entries;
-  for (const TokenConfig& t : config.tokens)
-    entries.push_back({&t.label, &t.at_backend, &config.backends[t.backend], &t.allow, t.line,
-                       t.read_only ? "read-only"
-                       : t.admin   ? "read-write, admin"
-                                   : "read-write"});
+  for (const TokenConfig& t : config.tokens) entries.push_back({&t, nullptr});
   for (const BackendConfig& b : config.backends)
-    if (b.transparent)
-      entries.push_back(
-          {nullptr, nullptr, &b, &b.allow, b.line, b.admin ? "read-write, admin" : "read-write"});
+    if (b.transparent) entries.push_back({nullptr, &b});
   return entries;
 }
 
 std::string name_of(const Entry& entry) {
-  if (entry.label == nullptr) return "every slot of backend " + entry.backend->name;
-  return "token \"" + *entry.label + "\"";
+  if (entry.token == nullptr) return "every slot of backend " + entry.backend->name;
+  return "token \"" + entry.token->label + "\"";
+}
+
+std::string describe(const Config& config, const LayerConfig& layer, bool admin) {
+  std::string text = "  layer: backend " + config.backends[layer.backend].name + ", ";
+  text +=
+      layer.at_backend.text.empty() ? "its first token" : "token \"" + layer.at_backend.text + "\"";
+  text += layer.read_only ? ", read-only" : ", read-write";
+  if (admin) text += ", admin";
+  if (layer.required) text += ", required";
+  text += layer.pin == kPinNone ? ", no PIN" : ", the client's PIN";
+  return text + ", line " + std::to_string(layer.line) + "\n";
 }
 
 std::string describe(const Config& config, const Entry& entry, const Policy::Match& match) {
   std::string text = "slot " + std::to_string(match.token + 1) + ": " + name_of(entry) + "\n";
-  if (entry.label == nullptr) text = name_of(entry) + "\n";
-  if (entry.label != nullptr)
-    text += "  layer: backend " + entry.backend->name + ", " +
-            (entry.at_backend->text.empty() ? "its first token"
-                                            : "token \"" + entry.at_backend->text + "\"") +
-            "\n";
-  text += std::string("  access: ") + entry.access + "\n";
-  const std::string& rule = (*entry.allow)[match.rule];
-  text += "  allowed by: \"" + rule + "\", line " + std::to_string(entry.line);
+  if (entry.token == nullptr)
+    text = name_of(entry) + ", read-write" + (entry.backend->admin ? ", admin" : "") + "\n";
+  else
+    for (const LayerConfig& layer : entry.token->layers)
+      text += describe(config, layer, entry.token->admin);
+  const std::string& rule = entry.allow()[match.rule];
+  text += "  allowed by: \"" + rule + "\", line " + std::to_string(entry.line());
   if (const GroupConfig* group = config.group_of(rule)) {
     const GroupMember& member = group->all[match.member];
     text += "; its member \"" + member.rule + "\", " + member.where;
@@ -118,16 +131,16 @@ Result<std::string> explain(const Config& config, const std::string& spec, bool*
   auto match = matches.begin();
   for (uint32_t i = 0; i < entries.size(); i++) {
     const bool seen = match != matches.end() && match->token == i;
-    const bool wanted =
-        !question->token || (entries[i].label != nullptr && *entries[i].label == *question->token);
+    const bool wanted = !question->token || (entries[i].token != nullptr &&
+                                             entries[i].token->label == *question->token);
     asked += wanted;
     if (wanted && seen) {
       text += describe(config, entries[i], *match);
       *sees = true;
     }
     if (wanted && !seen && question->token)
-      text += name_of(entries[i]) + ", line " + std::to_string(entries[i].line) +
-              ": not seen, as none of the " + std::to_string(entries[i].allow->size()) +
+      text += name_of(entries[i]) + ", line " + std::to_string(entries[i].line()) +
+              ": not seen, as none of the " + std::to_string(entries[i].allow().size()) +
               " entries of allow matches\n";
     hidden += !seen;
     if (seen) ++match;

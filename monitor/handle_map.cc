@@ -63,7 +63,7 @@ void HandleMap::remove(uint64_t handle) {
 
 void HandleMap::retire(uint32_t index) {
   Entry& entry = entries_[index];
-  by_real_.erase(Key{entry.scope, entry.slot, entry.real});
+  if (!entry.gone) by_real_.erase(Key{entry.scope, entry.slot, entry.real});
   entry.live = false;
   /* After its last generation a place is never used again: an old handle names nothing for ever. */
   if (++entry.generation < kGenerations) free_.push_back(index);

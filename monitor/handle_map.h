@@ -23,9 +23,9 @@
  */
 /*
  * PKCS #11 NAT for objects: virtual handles of 32 bits, each a generation and an index, never 0,
- * for real handles of one backend, seen through one virtual slot. The same real handle there gives
- * the same virtual one while it lives; a dead entry's generation never comes back, so an old handle
- * never names a new object.
+ * for real handles of one layer's backend, seen through one virtual slot. The same real handle
+ * there gives the same virtual one while it lives; a dead entry's generation never comes back, so
+ * an old handle never names a new object.
  */
 #pragma once
 #include <compare>
@@ -41,11 +41,12 @@ class HandleMap {
  public:
   struct Entry {
     uint64_t real = 0;
-    uint32_t scope = 0;   /* number of the backend that the real handle belongs to */
+    uint32_t scope = 0;   /* the layer that the real handle belongs to */
     uint64_t slot = 0;    /* virtual slot that it was given through; dies with its last session */
     uint64_t session = 0; /* virtual session that a session object dies with; 0: none known */
     bool private_object = false;
     bool token_object = true; /* false only when known to be a session object */
+    bool gone = false; /* its backend has died: it names nothing, and is known to have done */
     bool live = false;
     uint16_t generation = 0;
   };
@@ -67,6 +68,19 @@ class HandleMap {
     for (uint32_t i = 0; i < entries_.size(); i++)
       if (entries_[i].live && predicate(entries_[i])) retire(i);
   }
+  /*
+   * Of every entry that the predicate says yes to: the real handle is forgotten, and `gone` set.
+   * find() still finds it; add() gives a new one for the same real handle.
+   */
+  template <class Predicate>
+  void lose_if(Predicate predicate) {
+    for (Entry& entry : entries_)
+      if (entry.live && !entry.gone && predicate(entry)) {
+        by_real_.erase(Key{entry.scope, entry.slot, entry.real});
+        entry.gone = true;
+      }
+  }
+  /* Live entries that are not gone. */
   size_t size() const { return by_real_.size(); }
 
  private:

@@ -30,7 +30,8 @@
 namespace mp11 {
 namespace {
 
-constexpr uint32_t kTokenFlagsKnown = kTokenReadOnly | kTokenAdmin | kTokenTransparent;
+constexpr uint32_t kTokenFlagsKnown = kTokenAdmin | kTokenTransparent;
+constexpr uint32_t kLayerFlagsKnown = kLayerReadOnly | kLayerRequired;
 
 /* The caller's limits make the text fit with its NUL; a longer one is a mistake of ours. */
 template <size_t N>
@@ -86,10 +87,31 @@ bool rules_are_there(uint32_t first, uint32_t count, const PolicyHead& head) {
   return first <= head.rules && count <= head.rules - first;
 }
 
+/* What has several layers has a name of its own, and is nobody's to initialise. */
 bool token_is_good(const PolicyToken& token, const PolicyHead& head) {
-  return token.backend < head.backends && (token.flags & ~kTokenFlagsKnown) == 0 &&
+  const bool one = token.layer_count == 1;
+  return token.layer_count >= 1 && token.layer_count <= limits::kLayers &&
+         token.first_layer <= head.layers && token.layer_count <= head.layers - token.first_layer &&
+         (token.flags & ~kTokenFlagsKnown) == 0 && (one || token.flags == 0) &&
          rules_are_there(token.first_rule, token.rule_count, head) && text_ends(token.label) &&
-         text_ends(token.serial) && text_ends(token.at_backend);
+         text_ends(token.serial) && (one || (token.label[0] != '\0' && token.serial[0] != '\0'));
+}
+
+bool layer_is_good(const PolicyLayer& layer, const PolicyHead& head) {
+  return layer.backend < head.backends && (layer.flags & ~kLayerFlagsKnown) == 0 &&
+         (layer.pin == kPinClient || layer.pin == kPinNone) && text_ends(layer.at_backend);
+}
+
+PolicyLayer make_layer(const LayerConfig& from) {
+  PolicyLayer layer{};
+  layer.backend = from.backend;
+  layer.flags = (from.read_only ? kLayerReadOnly : 0u) | (from.required ? kLayerRequired : 0u);
+  layer.pin = from.pin;
+  put_text(layer.at_backend.label, from.at_backend.label);
+  put_text(layer.at_backend.manufacturer, from.at_backend.manufacturer);
+  put_text(layer.at_backend.model, from.at_backend.model);
+  put_text(layer.at_backend.serial, from.at_backend.serial);
+  return layer;
 }
 
 }  // namespace
@@ -97,9 +119,14 @@ bool token_is_good(const PolicyToken& token, const PolicyHead& head) {
 std::vector<uint8_t> serialise_policy(const Config& config) {
   std::vector<PolicyBackend> backends;
   std::vector<PolicyToken> tokens;
+  std::vector<PolicyLayer> layers;
   std::vector<PolicyRule> rules;
-  auto add_token = [&](PolicyToken token, const std::vector<std::string>& allow) {
+  auto add_token = [&](PolicyToken token, const std::vector<LayerConfig>& its_layers,
+                       const std::vector<std::string>& allow) {
     token.slot = tokens.size() + 1;
+    token.first_layer = static_cast<uint32_t>(layers.size());
+    token.layer_count = static_cast<uint32_t>(its_layers.size());
+    for (const LayerConfig& layer : its_layers) layers.push_back(make_layer(layer));
     token.first_rule = static_cast<uint32_t>(rules.size());
     token.rule_count = static_cast<uint32_t>(allow.size());
     for (const std::string& text : allow) rules.push_back(make_rule(config, text));
@@ -107,15 +134,10 @@ std::vector<uint8_t> serialise_policy(const Config& config) {
   };
   for (const TokenConfig& t : config.tokens) {
     PolicyToken token{};
-    token.backend = t.backend;
-    token.flags = (t.read_only ? kTokenReadOnly : 0u) | (t.admin ? kTokenAdmin : 0u);
+    token.flags = t.admin ? kTokenAdmin : 0u;
     put_text(token.label, t.label);
     put_text(token.serial, t.serial);
-    put_text(token.at_backend.label, t.at_backend.label);
-    put_text(token.at_backend.manufacturer, t.at_backend.manufacturer);
-    put_text(token.at_backend.model, t.at_backend.model);
-    put_text(token.at_backend.serial, t.at_backend.serial);
-    add_token(token, t.allow);
+    add_token(token, t.layers, t.allow);
   }
   for (size_t i = 0; i < config.backends.size(); i++) {
     const BackendConfig& b = config.backends[i];
@@ -128,9 +150,10 @@ std::vector<uint8_t> serialise_policy(const Config& config) {
     backends.push_back(backend);
     if (!b.transparent) continue;
     PolicyToken token{};
-    token.backend = static_cast<uint32_t>(i);
+    LayerConfig layer;
+    layer.backend = static_cast<uint32_t>(i);
     token.flags = kTokenTransparent | (b.admin ? kTokenAdmin : 0u);
-    add_token(token, b.allow);
+    add_token(token, {layer}, b.allow);
   }
   std::vector<PolicyGroup> groups;
   for (const GroupConfig& g : config.groups) {
@@ -140,10 +163,11 @@ std::vector<uint8_t> serialise_policy(const Config& config) {
   std::vector<uint8_t> octets;
   append(&octets,
          PolicyHead{kPolicyMagic, kPolicyVersion, static_cast<uint32_t>(backends.size()),
-                    static_cast<uint32_t>(tokens.size()), static_cast<uint32_t>(groups.size()),
-                    static_cast<uint32_t>(rules.size())});
+                    static_cast<uint32_t>(tokens.size()), static_cast<uint32_t>(layers.size()),
+                    static_cast<uint32_t>(groups.size()), static_cast<uint32_t>(rules.size())});
   for (const PolicyBackend& backend : backends) append(&octets, backend);
   for (const PolicyToken& token : tokens) append(&octets, token);
+  for (const PolicyLayer& layer : layers) append(&octets, layer);
   for (const PolicyGroup& group : groups) append(&octets, group);
   for (const PolicyRule& rule : rules) append(&octets, rule);
   return octets;
@@ -155,7 +179,7 @@ Result<Policy> Policy::read(std::span<const uint8_t> octets) {
   if (!taker.take(&head) || head.magic != kPolicyMagic || head.version != kPolicyVersion)
     return Error{0, "not a policy of this version"};
   if (head.backends > limits::kBackends || head.tokens > limits::kTokens ||
-      head.groups > kPolicyGroups || head.rules > kPolicyRules)
+      head.layers > kPolicyLayers || head.groups > kPolicyGroups || head.rules > kPolicyRules)
     return Error{0, "policy beyond its limits"};
   Policy policy;
   for (uint32_t i = 0; i < head.backends; i++) {
@@ -170,6 +194,12 @@ Result<Policy> Policy::read(std::span<const uint8_t> octets) {
     if (!taker.take(&token) || !token_is_good(token, head))
       return Error{0, "bad token in the policy"};
     policy.tokens_.push_back(token);
+  }
+  for (uint32_t i = 0; i < head.layers; i++) {
+    PolicyLayer layer;
+    if (!taker.take(&layer) || !layer_is_good(layer, head))
+      return Error{0, "bad layer in the policy"};
+    policy.layers_.push_back(layer);
   }
   for (uint32_t i = 0; i < head.groups; i++) {
     PolicyGroup group;

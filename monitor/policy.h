@@ -47,16 +47,18 @@
 namespace mp11 {
 
 inline constexpr uint32_t kPolicyMagic = 0x4d503131; /* "MP11" */
-inline constexpr uint32_t kPolicyVersion = 3;
+inline constexpr uint32_t kPolicyVersion = 4;
 inline constexpr uint32_t kPolicyRules = 65536; /* in one policy, with those of its groups */
 inline constexpr uint32_t kPolicyGroups = 4096;
+inline constexpr uint32_t kPolicyLayers = 16384; /* of all tokens */
 
-/* The memfd: PolicyHead, then that many PolicyBackend, PolicyToken, PolicyGroup and PolicyRule. */
+/* The memfd: PolicyHead, then that many of PolicyBackend, -Token, -Layer, -Group and -Rule. */
 struct PolicyHead {
   uint32_t magic;
   uint32_t version;
   uint32_t backends;
   uint32_t tokens;
+  uint32_t layers;
   uint32_t groups;
   uint32_t rules;
 };
@@ -71,14 +73,21 @@ struct PolicyBackend {
 
 struct PolicyToken {
   uint64_t slot;
-  uint32_t backend; /* index */
-  uint32_t flags;   /* TokenFlags */
+  uint32_t flags; /* TokenFlags */
+  uint32_t first_layer;
+  uint32_t layer_count;
   uint32_t first_rule;
   uint32_t rule_count;
   char label[33];
   char serial[17];
-  BackendToken at_backend;
   uint8_t reserved[2];
+};
+
+struct PolicyLayer {
+  uint32_t backend; /* index */
+  uint32_t flags;   /* LayerFlags */
+  uint32_t pin;     /* PinMode */
+  BackendToken at_backend;
 };
 
 struct PolicyGroup {
@@ -93,7 +102,7 @@ struct PolicyRule {
 };
 inline constexpr uint32_t kRuleGroup = 0x100;
 static_assert(is_record<PolicyHead>() && is_record<PolicyBackend>() && is_record<PolicyToken>() &&
-              is_record<PolicyGroup>() && is_record<PolicyRule>());
+              is_record<PolicyLayer>() && is_record<PolicyGroup>() && is_record<PolicyRule>());
 
 /*
  * The configuration's policy. Slots: tokens in the order of the file are 1, 2, ...; transparent
@@ -107,6 +116,10 @@ class Policy {
 
   const std::vector<PolicyBackend>& backends() const { return backends_; }
   const std::vector<PolicyToken>& tokens() const { return tokens_; }
+  /* Of a token, in order. */
+  std::span<const PolicyLayer> layers(const PolicyToken& token) const {
+    return std::span(layers_).subspan(token.first_layer, token.layer_count);
+  }
 
   /* Indices of the tokens that the verdict's principal may see, in order; none for a bad verdict.
    */
@@ -131,6 +144,7 @@ class Policy {
   bool matches_one(const Rule& rule, const Subject& subject) const;
   std::vector<PolicyBackend> backends_;
   std::vector<PolicyToken> tokens_;
+  std::vector<PolicyLayer> layers_;
   std::vector<PolicyGroup> groups_;
   std::vector<Rule> rules_;
 };

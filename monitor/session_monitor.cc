@@ -23,6 +23,7 @@
  */
 #include "session_monitor.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "infos.h"
@@ -69,9 +70,22 @@ SessionMonitor::SessionMonitor(Portfolio portfolio, MonitorHost* host) : host_(h
   backends_.reserve(portfolio.backends.size());
   for (const PortfolioBackend& plan : portfolio.backends) backends_.push_back(Backend{plan});
   tokens_.reserve(portfolio.tokens.size());
-  for (const PortfolioToken& plan : portfolio.tokens)
-    for (Backend& backend : backends_)
-      if (backend.plan.backend == plan.backend) tokens_.push_back(Token{plan, &backend});
+  auto backend_of = [this](uint32_t number) {
+    auto it = std::find_if(backends_.begin(), backends_.end(),
+                           [=](const Backend& b) { return b.plan.backend == number; });
+    MP11_ASSERT(it != backends_.end());
+    return &*it;
+  };
+  uint32_t id = 0;
+  for (const PortfolioToken& plan : portfolio.tokens) {
+    Token& token = tokens_.emplace_back();
+    token.plan = plan;
+    MP11_ASSERT(plan.layers >= 1 && plan.layers <= portfolio.layers.size() - id);
+    for (const uint32_t end = id + plan.layers; id < end; id++)
+      token.layers.push_back(
+          Layer{portfolio.layers[id], backend_of(portfolio.layers[id].backend), id});
+    for (Layer& layer : token.layers) layers_.push_back(&layer);
+  }
 }
 
 SessionMonitor::~SessionMonitor() = default;
@@ -110,6 +124,16 @@ Step SessionMonitor::answer(Call* call, CK_RV rv) {
   return done(call);
 }
 
+/*
+ * What a call needs is not to be had. In a round over layers that spares the one whose turn it is,
+ * the next one's turn comes.
+ */
+Step SessionMonitor::fail(Call* call, CK_RV rv) {
+  if (call->round == nullptr || !call->round->spares) return answer(call, rv);
+  skip_layer(call, rv);
+  return next(call);
+}
+
 /* Who waits holds no lock: another may need it to do what is waited for. */
 Step SessionMonitor::wait(Call* call, Backend* backend) {
   release_lock(call);
@@ -119,20 +143,30 @@ Step SessionMonitor::wait(Call* call, Backend* backend) {
 /* No reply comes: the backend has died under the call. */
 Step SessionMonitor::died(Call* call) {
   bool internal = call->phase == Call::Phase::kInternal;
+  if (call->internal == Call::Internal::kOrphan) {
+    call->token->closing--;
+    host_->changed();
+  }
   call->phase = Call::Phase::kReady;
-  call->internal = Call::Internal::kNone;
+  const bool closed =
+      std::exchange(call->internal, Call::Internal::kNone) == Call::Internal::kOrphan;
+  if (closed) return next(call); /* as well as if it had been closed */
   if (call->row->number == kC_Finalize) return next_finalize(call);
   if (call->row->number == kC_GetSlotList && internal && !passes_slots_on()) {
     let_go(call);
     call->next_index++;
     return next_slot_list(call);
   }
-  return answer(call, call->row->number == kC_Initialize ? CKR_GENERAL_ERROR : CKR_DEVICE_REMOVED);
+  if (call->row->number == kC_Initialize) return answer(call, CKR_GENERAL_ERROR);
+  return internal ? fail(call, CKR_DEVICE_REMOVED) : answer(call, CKR_DEVICE_REMOVED);
 }
 
-Step SessionMonitor::send(Call* call, Backend* backend) {
+/* layer is nullptr when the call is of no token. */
+Step SessionMonitor::send(Call* call, Backend* backend, Layer* layer) {
   if (auto step = need_lock(call, backend, call->row->lock)) return *step;
-  translate_handles(call, *backend);
+  call->object = call->request.rec.handle_count != 0 ? call->request.rec.handles[0] : 0;
+  translate_handles(call, layer, &call->request.rec);
+  call->layer = layer;
   if (ends_handles(*call->row)) {
     call->ending = true;
     backend->enders++;
@@ -149,6 +183,12 @@ Step SessionMonitor::send_internal(Call* call, Backend* backend, Call::Internal 
   if (auto step = need_lock(call, backend, row.lock)) return *step;
   CK_RV rv = pack_call(row, words, &call->internal_message);
   MP11_ASSERT(rv == CKR_OK);
+  return in_flight(call, backend, what, row);
+}
+
+/* internal_message stands ready, and so does the lock. */
+Step SessionMonitor::in_flight(Call* call, Backend* backend, Call::Internal what,
+                               const FunctionRow& row) {
   call->phase = Call::Phase::kInternal;
   call->internal = what;
   call->backend = backend;
@@ -163,8 +203,9 @@ std::optional<Step> SessionMonitor::need_running(Call* call, Backend* backend) {
     call->asked = backend;
     call->seen_failures = backend->failures;
   } else if (call->seen_failures != backend->failures) {
-    if (backend->last_error == kSpawnBusy) return answer_busy(call);
-    return answer(call, call->row->number == kC_Initialize ? CKR_GENERAL_ERROR : CKR_DEVICE_ERROR);
+    const bool spared = call->round != nullptr && call->round->spares;
+    if (backend->last_error == kSpawnBusy && !spared) return answer_busy(call);
+    return fail(call, call->row->number == kC_Initialize ? CKR_GENERAL_ERROR : CKR_DEVICE_ERROR);
   }
   if (backend->state == Backend::State::kStarting) return wait(call, backend);
   backend->state = Backend::State::kStarting;
@@ -182,7 +223,7 @@ std::optional<Step> SessionMonitor::need_initialized(Call* call, Backend* backen
 
 std::optional<Step> SessionMonitor::need_lock(Call* call, Backend* backend, LockMode mode) {
   if (mode == LockMode::kNoLock || (backend->plan.flags & kBackendTokenLock) == 0) return {};
-  if (call->lock_failed) return answer(call, CKR_DEVICE_ERROR);
+  if (call->lock_failed) return fail(call, CKR_DEVICE_ERROR);
   if (backend->lock_holder == call) return {};
   if (backend->lock_holder != nullptr) return wait(call, backend);
   backend->lock_holder = call;
@@ -207,28 +248,33 @@ void SessionMonitor::let_go(Call* call) {
     backend.initializing = nullptr;
     host_->changed();
   }
-  for (Token& token : tokens_) {
-    if (token.locating != call) continue;
-    token.locating = nullptr;
+  for (Layer* layer : layers_) {
+    if (layer->locating != call && layer->anchoring != call) continue;
+    if (layer->locating == call) layer->locating = nullptr;
+    if (layer->anchoring == call) layer->anchoring = nullptr;
     host_->changed();
   }
+  auto opened = sessions_.find(std::exchange(call->opening, 0));
+  if (opened == sessions_.end() || opened->second.opening != call) return;
+  opened->second.opening = nullptr;
+  host_->changed();
 }
 
-/* The real slot of a token; looks for it by label when it is not known. */
-std::optional<Step> SessionMonitor::need_slot(Call* call, Token* token, uint64_t* real) {
-  if (auto step = need_initialized(call, token->backend)) return step;
-  if (token->located) {
-    *real = token->real_slot;
+/* The real slot of a layer's token; looks for it by what it says of itself when not known. */
+std::optional<Step> SessionMonitor::need_slot(Call* call, Layer* layer, uint64_t* real) {
+  if (auto step = need_initialized(call, layer->backend)) return step;
+  if (layer->located) {
+    *real = layer->real_slot;
     return {};
   }
-  if (token->locating != nullptr && token->locating != call) return wait(call, token->backend);
-  if (token->locating == nullptr) {
-    token->locating = call;
-    call->token = token;
+  if (layer->locating != nullptr && layer->locating != call) return wait(call, layer->backend);
+  if (layer->locating == nullptr) {
+    layer->locating = call;
     call->listed = false;
   }
+  call->layer = layer;
   if (call->listed && call->next_index >= call->slots.size())
-    return answer(call, CKR_TOKEN_NOT_PRESENT);
+    return fail(call, CKR_TOKEN_NOT_PRESENT);
   arena_.clear();
   Words words;
   if (!call->listed) {
@@ -237,12 +283,12 @@ std::optional<Step> SessionMonitor::need_slot(Call* call, Token* token, uint64_t
     words.w[0] = CK_TRUE;
     words.w[1] = reinterpret_cast<Word>(arena_.allocate_out(kMaxRealSlots * sizeof(CK_SLOT_ID)));
     words.w[2] = reinterpret_cast<Word>(count);
-    return send_internal(call, token->backend, Call::Internal::kListForToken,
+    return send_internal(call, layer->backend, Call::Internal::kListForToken,
                          kFunctionTable[kC_GetSlotList], words);
   }
   words.w[0] = static_cast<Word>(call->slots[call->next_index]);
   words.w[1] = reinterpret_cast<Word>(arena_.make<CK_TOKEN_INFO>());
-  return send_internal(call, token->backend, Call::Internal::kTokenInfo,
+  return send_internal(call, layer->backend, Call::Internal::kTokenInfo,
                        kFunctionTable[kC_GetTokenInfo], words);
 }
 
@@ -263,6 +309,7 @@ Step SessionMonitor::next(Call* call) {
       if (call->row == nullptr || !carried(*call->row))
         return answer(call, CKR_FUNCTION_NOT_SUPPORTED);
       if (!well_formed(*call)) return answer(call, CKR_ARGUMENTS_BAD);
+      if (call->row->number == kC_OpenSession) call->open_flags = call->request.rec.numbers[0];
       call->phase = Call::Phase::kReady;
       break;
     case Call::Phase::kReady:
@@ -272,6 +319,7 @@ Step SessionMonitor::next(Call* call) {
     return answer(call, CKR_CRYPTOKI_ALREADY_INITIALIZED);
   if (!initialized_ && call->row->number != kC_Initialize)
     return answer(call, CKR_CRYPTOKI_NOT_INITIALIZED);
+  if (drains(*call)) return drain(call, call->round->said);
   switch (call->row->number) {
     case kC_Initialize:
       return next_initialize(call);
@@ -303,7 +351,7 @@ Step SessionMonitor::next_initialize(Call* call) {
   if (auto step = need_running(call, sole)) return *step;
   if (sole->initializing != nullptr && sole->initializing != call) return wait(call, sole);
   sole->initializing = call;
-  return send(call, sole);
+  return send(call, sole, nullptr);
 }
 
 /* Each running library is finalised in turn, and its process ended. */
@@ -313,7 +361,7 @@ Step SessionMonitor::next_finalize(Call* call) {
   while (call->next_index < backends_.size()) {
     Backend* backend = &backends_[call->next_index];
     if (backend->state == Backend::State::kRunning && backend->initialized)
-      return send(call, backend);
+      return send(call, backend, nullptr);
     call->next_index++;
   }
   /* Where there was a library, it has judged. */
@@ -325,7 +373,7 @@ Step SessionMonitor::next_finalize(Call* call) {
 Step SessionMonitor::next_info(Call* call) {
   if (Backend* sole = sole_backend()) {
     if (auto step = need_initialized(call, sole)) return *step;
-    return send(call, sole);
+    return send(call, sole, nullptr);
   }
   PackReader in(call->request.bytes.span());
   if (!in.flag()) return answer(call, CKR_ARGUMENTS_BAD);
@@ -345,7 +393,7 @@ Step SessionMonitor::next_slot_list(Call* call) {
   if (passes_slots_on()) {
     if (auto step = need_initialized(call, sole)) return *step;
     call->token = &tokens_[0];
-    return send(call, sole);
+    return send(call, sole, &tokens_[0].only());
   }
   while (call->next_index < tokens_.size()) {
     Token* token = &tokens_[call->next_index];
@@ -354,15 +402,15 @@ Step SessionMonitor::next_slot_list(Call* call) {
       call->next_index++;
       continue;
     }
+    Backend* backend = token->only().backend;
     /* A backend that fails is left out and does not spoil the list. */
-    if (call->lock_failed ||
-        (call->asked == token->backend && call->seen_failures != token->backend->failures)) {
+    if (call->lock_failed || (call->asked == backend && call->seen_failures != backend->failures)) {
       let_go(call);
       call->lock_failed = false;
       call->next_index++;
       continue;
     }
-    if (auto step = need_initialized(call, token->backend)) return *step;
+    if (auto step = need_initialized(call, backend)) return *step;
     arena_.clear();
     auto* count = arena_.make<CK_ULONG>();
     *count = kMaxRealSlots;
@@ -370,7 +418,7 @@ Step SessionMonitor::next_slot_list(Call* call) {
     words.w[0] = call->request.rec.numbers[0] != 0;
     words.w[1] = reinterpret_cast<Word>(arena_.allocate_out(kMaxRealSlots * sizeof(CK_SLOT_ID)));
     words.w[2] = reinterpret_cast<Word>(count);
-    return send_internal(call, token->backend, Call::Internal::kListForClient,
+    return send_internal(call, backend, Call::Internal::kListForClient,
                          kFunctionTable[kC_GetSlotList], words);
   }
   PackReader in(call->request.bytes.span());
@@ -396,7 +444,7 @@ Step SessionMonitor::next_slot_event(Call* call) {
     return answer(call, CKR_NO_EVENT);
   if (auto step = need_initialized(call, sole)) return *step;
   call->token = &tokens_[0];
-  Step step = send(call, sole);
+  Step step = send(call, sole, &tokens_[0].only());
   step.deadline = Deadline::kShort; /* does not block, so it has one */
   return step;
 }
@@ -414,16 +462,19 @@ Step SessionMonitor::next_by_slot(Call* call) {
     call->token = nullptr;
     if (auto step = need_lock(call, sole, call->row->lock)) return *step;
     call->request.rec.primary = kNoSuchHandle;
-    return send(call, sole);
-  }
-  uint64_t real = 0;
-  if (known) {
-    if (auto step = need_initialized(call, token->backend)) return *step;
-    real = *known;
-  } else if (auto step = need_slot(call, token, &real)) {
-    return *step;
+    return send(call, sole, nullptr);
   }
   call->token = token;
+  if (token->layered()) return next_layered(call);
+  Layer* layer = &token->only();
+  uint64_t real = 0;
+  if (known) {
+    if (auto step = need_initialized(call, layer->backend)) return *step;
+    real = *known;
+  } else if (auto step = need_slot(call, layer, &real)) {
+    return *step;
+  }
+  call->layer = layer;
   if (auto rv = refused(call, *token)) {
     /* A slot that was never shown may be none. */
     const bool shown = !known || *known != call->slot || transparent_index_.contains({token, real});
@@ -431,12 +482,12 @@ Step SessionMonitor::next_by_slot(Call* call) {
   }
   if (call->row->number == kC_OpenSession && sessions_.size() >= limits::kSessions)
     return answer(call, CKR_SESSION_COUNT);
-  if (auto step = need_lock(call, token->backend, call->row->lock)) return *step;
+  if (auto step = need_lock(call, layer->backend, call->row->lock)) return *step;
   /* The library's own wall behind ours: templates of keys may say more than those of calls. */
-  if (call->row->number == kC_OpenSession && (token->plan.flags & kTokenReadOnly) != 0)
+  if (call->row->number == kC_OpenSession && layer->read_only())
     call->request.rec.numbers[0] &= ~uint64_t{CKF_RW_SESSION};
   call->request.rec.primary = real;
-  return send(call, token->backend);
+  return send(call, layer->backend, layer);
 }
 
 Step SessionMonitor::next_by_session(Call* call) {
@@ -446,19 +497,22 @@ Step SessionMonitor::next_by_session(Call* call) {
     Backend* sole = sole_backend();
     if (sole == nullptr || sole->state != Backend::State::kRunning || !sole->initialized)
       return answer(call, CKR_SESSION_HANDLE_INVALID);
+    if (call->round != nullptr) call->round->spares = false; /* it was closed in between */
     call->token = nullptr;
     call->session = 0;
     if (auto step = need_lock(call, sole, call->row->lock)) return *step;
     call->request.rec.primary = kNoSuchHandle;
-    return send(call, sole);
+    return send(call, sole, nullptr);
   }
   const Session& session = it->second;
   call->token = session.token;
   call->slot = session.slot;
+  if (session.token->layered()) return next_layered(call);
+  Layer* layer = call->layer = &session.token->only();
   if (auto rv = refused(call, *session.token)) return answer(call, *rv);
-  if (auto step = need_lock(call, session.token->backend, call->row->lock)) return *step;
-  call->request.rec.primary = session.real;
-  return send(call, session.token->backend);
+  if (auto step = need_lock(call, layer->backend, call->row->lock)) return *step;
+  call->request.rec.primary = session.real.front();
+  return send(call, layer->backend, layer);
 }
 
 /*
@@ -473,14 +527,13 @@ bool SessionMonitor::may_name(const HandleMap::Entry& entry, const Call& call) {
   return find_slot(entry.slot, &token, &real) && token->transparent() && token == call.token;
 }
 
-void SessionMonitor::translate_handles(Call* call, const Backend& backend) {
-  CallRec& rec = call->request.rec;
-  call->object = rec.handle_count != 0 ? rec.handles[0] : 0;
-  for (uint32_t i = 0; i < rec.handle_count; i++) {
-    if (rec.handles[i] == CK_INVALID_HANDLE) continue;
-    const HandleMap::Entry* entry = objects_.find(rec.handles[i]);
-    bool ours = entry != nullptr && entry->scope == backend.plan.backend && may_name(*entry, *call);
-    rec.handles[i] = ours ? entry->real : kNoSuchHandle;
+void SessionMonitor::translate_handles(Call* call, const Layer* layer, CallRec* rec) {
+  for (uint32_t i = 0; i < rec->handle_count; i++) {
+    if (rec->handles[i] == CK_INVALID_HANDLE) continue;
+    const HandleMap::Entry* entry = objects_.find(rec->handles[i]);
+    bool ours = entry != nullptr && layer != nullptr && entry->scope == layer->id && !entry->gone &&
+                may_name(*entry, *call);
+    rec->handles[i] = ours ? entry->real : kNoSuchHandle;
   }
 }
 
@@ -518,40 +571,6 @@ void SessionMonitor::spawned(uint32_t number, uint32_t error) {
 void SessionMonitor::backend_gone(uint32_t number) {
   for (Backend& backend : backends_)
     if (backend.plan.backend == number) drop_backend(&backend);
-  host_->changed();
-}
-
-/* Everything that lived in the backend is gone; the next use starts a new instance. */
-void SessionMonitor::drop_backend(Backend* backend) {
-  if (backend->state == Backend::State::kStarting) {
-    backend->failures++;
-    backend->last_error = kSpawnFailed;
-  }
-  backend->state = Backend::State::kAbsent;
-  backend->initialized = false;
-  backend->initializing = nullptr;
-  backend->enders = 0;
-  backend->epoch++;
-  if (backend->lock_holder != nullptr) {
-    backend->lock_holder = nullptr;
-    host_->unlock(backend->plan.backend);
-  }
-  std::erase_if(sessions_, [backend](const auto& s) { return s.second.token->backend == backend; });
-  objects_.remove_if(
-      [backend](const HandleMap::Entry& e) { return e.scope == backend->plan.backend; });
-  for (Token& token : tokens_) {
-    if (token.backend != backend) continue;
-    token.located = false;
-    token.locating = nullptr;
-  }
-}
-
-void SessionMonitor::finalized() {
-  for (Backend& backend : backends_) {
-    if (backend.state != Backend::State::kAbsent) host_->end_backend(backend.plan.backend);
-    drop_backend(&backend);
-  }
-  initialized_ = false;
   host_->changed();
 }
 
@@ -594,25 +613,6 @@ bool SessionMonitor::find_slot(uint64_t slot, Token** token, std::optional<uint6
     return true;
   }
   return false;
-}
-
-void SessionMonitor::drop_session(uint64_t handle) {
-  auto it = sessions_.find(handle);
-  if (it == sessions_.end()) return;
-  uint64_t slot = it->second.slot;
-  sessions_.erase(it);
-  for (const auto& [other, session] : sessions_) {
-    if (session.slot != slot) continue;
-    objects_.remove_if([handle](const HandleMap::Entry& e) { return e.session == handle; });
-    return;
-  }
-  drop_slot(slot);
-}
-
-/* The last session of a token has ended: so has everything that its sessions were given. */
-void SessionMonitor::drop_slot(uint64_t slot) {
-  std::erase_if(sessions_, [slot](const auto& s) { return s.second.slot == slot; });
-  objects_.remove_if([slot](const HandleMap::Entry& e) { return e.slot == slot; });
 }
 
 }  // namespace mp11

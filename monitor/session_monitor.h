@@ -43,14 +43,22 @@
  * When a backend dies, or is ended because a deadline passed, the host calls backend_gone(): calls
  * in flight there are answered by next().
  *
+ * A virtual token of one layer is that layer, and what the library says is the answer. Of several
+ * layers, the route in a function's row says which of them a call goes to (p11_functions.h); a call
+ * that goes to more than one is a round over them (Call::Round), one call of the monitor's own
+ * after the other. A layer that cannot be reached is left out of a round, unless the round needs
+ * it.
+ *
  * Trust: the client's record is well-formed (Channel) and nothing more; every handle in it is
  * looked up, and where a policy asks what a call would make, its template is read and not its
  * flags. A backend's reply is as hostile: function, session and the number of handles are those of
  * the saved call. The portfolio is believed.
  */
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <unordered_map>
 #include <utility>
@@ -80,6 +88,7 @@ class MonitorHost {
 struct Portfolio {
   std::vector<PortfolioBackend> backends; /* in any order; `backend` is the number used below */
   std::vector<PortfolioToken> tokens;     /* in the order of their slots */
+  std::vector<PortfolioLayer> layers;     /* of the tokens, in their order */
 };
 
 class SessionMonitor {
@@ -105,15 +114,39 @@ class SessionMonitor {
     uint64_t failures = 0;              /* counts starts that failed */
     uint32_t last_error = 0;            /* SpawnError of the last start */
   };
-  /* One virtual token. */
-  struct Token {
-    PortfolioToken plan;
+  /* One layer of a virtual token. */
+  struct Layer {
+    PortfolioLayer plan;
     Backend* backend;
+    uint32_t id; /* of all layers; the scope of its objects in the map */
     bool located = false;
     uint64_t real_slot = 0;
     const Call* locating = nullptr; /* who is looking for it; compared only */
-    CK_ULONG shown_slots = 0;       /* of a transparent token: virtual slots it has */
+    /* Of a token of several layers. */
+    uint64_t anchor = 0;             /* a session that keeps the login; 0: none */
+    const Call* anchoring = nullptr; /* who is opening it; compared only */
+    bool logged_in = false;
+    bool pin_refused = false; /* the client's PIN was wrong here: it is not tried again */
+    std::optional<std::vector<uint64_t>> mechanisms = {};
+    bool read_only() const { return (plan.flags & kLayerReadOnly) != 0; }
+    bool required() const { return (plan.flags & kLayerRequired) != 0; }
+  };
+  /* A real session whose virtual one has gone; it is closed before the token is used anew. */
+  struct Orphan {
+    size_t layer;
+    uint64_t real;
+  };
+  /* One virtual token. */
+  struct Token {
+    PortfolioToken plan;
+    std::vector<Layer> layers; /* never resized after construction: calls point into it */
+    CK_ULONG shown_slots = 0;  /* of a transparent token: virtual slots it has */
+    std::vector<Orphan> orphans;
+    uint32_t closing = 0;                    /* orphans whose C_CloseSession is in flight */
+    std::map<uint64_t, size_t> saved_states; /* digest of an operation's state: its layer */
     bool transparent() const { return (plan.flags & kTokenTransparent) != 0; }
+    bool layered() const { return layers.size() > 1; }
+    Layer& only() { return layers.front(); }
   };
 
  public:
@@ -139,7 +172,42 @@ class SessionMonitor {
     friend class SessionMonitor;
     enum class Phase { kNew, kReady, kInFlight, kInternal, kDone };
     /* Calls of the monitor's own, made because a client's call needs what they find out. */
-    enum class Internal { kNone, kInitialize, kListForToken, kTokenInfo, kListForClient };
+    enum class Internal {
+      kNone,
+      kInitialize,
+      kListForToken,
+      kTokenInfo,
+      kListForClient,
+      /* Of a round over layers. */
+      kLayerSession,
+      kAnchor,
+      kOrphan,
+      kMechanisms,
+      kLayerInfo,
+      kMechanismInfo,
+      kPinState,
+      kLogin,
+      kLogout,
+      kFindInit,
+      kFind,
+      kFindFinal,
+    };
+    /* Where a call over several layers has got to. */
+    struct Round {
+      size_t at = 0;                    /* the layer whose turn it is */
+      bool spares = false;              /* that one may fail, and is left out then */
+      bool led = false;                 /* one has given the answer that counts */
+      CK_RV failure = CKR_DEVICE_ERROR; /* of the last one left out */
+      CK_RV said = CKR_OK;              /* that answer */
+      bool draining = false;            /* nothing is left but to close orphans, and to answer */
+      bool undoing = false;             /* of a login that a required layer refused */
+      bool pin_is_safe = false;
+      bool judged = false; /* by the layer that leads a search */
+      std::optional<size_t> target;
+      std::optional<CK_TOKEN_INFO> token_info;
+      std::optional<CK_MECHANISM_INFO> mechanism_info;
+      std::vector<uint64_t> found; /* virtual handles, or mechanisms */
+    };
     Phase phase = Phase::kNew;
     const FunctionRow* row = nullptr;
     uint64_t client_id = 0;
@@ -151,7 +219,10 @@ class SessionMonitor {
     uint64_t seen_failures = 0; /* of the backend it needs, when it first asked */
     Backend* asked = nullptr;   /* whose failures those are */
     Token* token = nullptr;     /* of the call; nullptr: no token of the portfolio */
+    Layer* layer = nullptr;     /* of the call in flight; nullptr: the same */
     uint64_t slot = 0;          /* virtual slot of the call */
+    uint64_t open_flags = 0;    /* of C_OpenSession, before they are changed for a layer */
+    uint64_t opening = 0;       /* virtual session that it opens in a layer */
     Backend* locking = nullptr; /* whose lock it has asked the host for */
     bool lock_failed = false;
     bool ending = false; /* counted in Backend::enders */
@@ -160,6 +231,7 @@ class SessionMonitor {
     Message internal_message;
     std::vector<uint64_t> slots; /* gathered by C_GetSlotList, or candidates for a token */
     size_t next_index = 0;       /* of tokens gathered or candidates tried, or backends finalised */
+    std::unique_ptr<Round> round; /* of a token of several layers */
   };
 
   SessionMonitor(Portfolio portfolio, MonitorHost* host);
@@ -179,24 +251,42 @@ class SessionMonitor {
 
  private:
   struct Session {
-    Token* token;
-    uint64_t real;
-    uint64_t slot; /* virtual */
+    Token* token = nullptr;
+    uint64_t slot = 0;          /* virtual */
+    uint64_t flags = 0;         /* of C_OpenSession, as the client gave them */
+    std::vector<uint64_t> real; /* of each layer; 0: not opened yet */
+    /* Of a token of several layers. */
+    struct Begun {
+      size_t layer = 0;
+      bool active = false;
+    };
+    const Call* opening = nullptr;                        /* who opens one of them; compared only */
+    Begun begun[static_cast<size_t>(Operation::kOpDual)]; /* by Operation */
+    /* A stale one is over for the client, but not in the layer. */
+    enum class Search : uint8_t { kNone, kActive, kStale };
+    std::vector<Search> searches; /* of each layer */
+    size_t search_lead = 0;       /* the layer that judges calls of the search */
+    size_t search_at = 0;         /* the layer that is searched */
+    bool searching() const {
+      return std::find(searches.begin(), searches.end(), Search::kActive) != searches.end();
+    }
   };
 
   /* Steps that end here, and what a call still lacks: a step when it lacks something. */
   Step answer(Call* call, CK_RV rv);
+  Step fail(Call* call, CK_RV rv);
   Step answer_busy(Call* call);
   Step done(Call* call);
   Step died(Call* call);
   Step wait(Call* call, Backend* backend);
-  Step send(Call* call, Backend* backend);
+  Step send(Call* call, Backend* backend, Layer* layer);
   Step send_internal(Call* call, Backend* backend, Call::Internal what, const FunctionRow& row,
                      const Words& words);
+  Step in_flight(Call* call, Backend* backend, Call::Internal what, const FunctionRow& row);
   std::optional<Step> need_running(Call* call, Backend* backend);
   std::optional<Step> need_initialized(Call* call, Backend* backend);
   std::optional<Step> need_lock(Call* call, Backend* backend, LockMode mode);
-  std::optional<Step> need_slot(Call* call, Token* token, uint64_t* real);
+  std::optional<Step> need_slot(Call* call, Layer* layer, uint64_t* real);
   void release_lock(Call* call);
   void let_go(Call* call);
 
@@ -212,7 +302,51 @@ class SessionMonitor {
   std::optional<CK_RV> refused(Call* call, const Token& token);
   std::optional<CK_RV> refused_read_only(Call* call);
   bool may_name(const HandleMap::Entry& entry, const Call& call);
-  void translate_handles(Call* call, const Backend& backend);
+  void translate_handles(Call* call, const Layer* layer, CallRec* rec);
+
+  /* Calls to a token of several layers: session_layers.cc. */
+  Step next_layered(Call* call);
+  Step next_close(Call* call);
+  Step next_login(Call* call, Session* session);
+  Step next_logout(Call* call, Session* session);
+  Step next_find_init(Call* call, Session* session);
+  Step next_find(Call* call, Session* session);
+  Step next_find_final(Call* call, Session* session);
+  Step next_merged_info(Call* call);
+  Step next_mechanism_list(Call* call);
+  Step next_mechanism_info(Call* call);
+  Step drain(Call* call, CK_RV rv);
+  Step to_first_slot(Call* call);
+  Step to_first(Call* call, Session* session);
+  Step to_layer(Call* call, Session* session, size_t n);
+  Step to_layer_of_objects(Call* call, Session* session);
+  Step to_layer_begun(Call* call, Session* session);
+  Step to_layer_of_state(Call* call, Session* session);
+  Step to_layer_with_mechanism(Call* call, Session* session);
+  Step to_layer_that_makes(Call* call, Session* session);
+  Step send_copy(Call* call, Layer* layer, Call::Internal what, uint64_t session);
+  std::optional<Step> need_layer_session(Call* call, Session* session, size_t n);
+  std::optional<Step> need_anchor(Call* call, Layer* layer);
+  std::optional<Step> need_mechanisms(Call* call, Layer* layer);
+  std::optional<Step> need_drained(Call* call, Token* token);
+  bool read_making(Call* call, std::optional<uint64_t>* mechanism, bool* on_token);
+  std::optional<size_t> layer_of_handle(const Call& call, uint64_t handle) const;
+  bool several_layers_named(const Call& call, size_t n) const;
+  bool begins(const FunctionRow& row) const;
+  void replied_round(Call* call, Call::Internal what, CK_RV rv);
+  void replied_login(Call* call, CK_RV rv);
+  void replied_session(Call* call, Call::Internal what, CK_RV rv);
+  void merge_token_info(Call::Round* round, const Layer& layer, const CK_TOKEN_INFO& info);
+  void rewrite_session_info(const Call& call, CK_SESSION_INFO* info);
+  bool take_found(Call* call);
+  void pass_on(Session* session, const Call& call);
+  void skip_layer(Call* call, CK_RV rv);
+  void note_operation(Call* call);
+  void orphan(Token* token, size_t layer, uint64_t real);
+  void orphan_all(Token* token, Session* session);
+  void end_logins(Token* token);
+  void drop_layer(Token* token, size_t n);
+  Session* session_of(const Call& call);
 
   /* What a reply changes. */
   void replied_internal(Call* call);
@@ -232,6 +366,7 @@ class SessionMonitor {
   void drop_backend(Backend* backend);
   void finalized();
 
+  bool drains(const Call& call) const { return call.round != nullptr && call.round->draining; }
   Backend* sole_backend() { return backends_.size() == 1 ? &backends_.front() : nullptr; }
   /* The portfolio is one transparent backend: C_GetSlotList is the library's own. */
   bool passes_slots_on() {
@@ -243,6 +378,7 @@ class SessionMonitor {
   MonitorHost* host_;
   std::vector<Backend> backends_; /* never resized after construction: calls point into it */
   std::vector<Token> tokens_;     /* the same */
+  std::vector<Layer*> layers_;    /* of all tokens, by their id */
   std::unordered_map<uint64_t, Session> sessions_; /* by virtual handle */
   HandleMap objects_;
   CallArena arena_;

@@ -60,7 +60,7 @@ std::optional<CK_RV> SessionMonitor::refused(Call* call, const Token& token) {
     return CKR_FUNCTION_NOT_SUPPORTED;
   if (!admin && call->row->number == kC_Login && call->request.rec.numbers[0] == CKU_SO)
     return CKR_USER_TYPE_INVALID;
-  if ((token.plan.flags & kTokenReadOnly) == 0) return {};
+  if (call->layer == nullptr || !call->layer->read_only()) return {};
   return refused_read_only(call);
 }
 
@@ -125,13 +125,13 @@ SessionMonitor::Step SessionMonitor::answer_busy(Call* call) {
   CK_TOKEN_INFO info{};
   const PortfolioToken& plan = token->plan;
   pad_text(info.label, sizeof info.label,
-           plan.label[0] != '\0' ? plan.label : plan.at_backend.label);
+           plan.label[0] != '\0' ? plan.label : token->only().plan.at_backend.label);
   pad_text(info.manufacturerID, sizeof info.manufacturerID, "multip11");
   pad_text(info.model, sizeof info.model, "");
   pad_text(info.serialNumber, sizeof info.serialNumber, plan.serial);
   pad_text(info.utcTime, sizeof info.utcTime, "");
   info.flags = CKF_TOKEN_INITIALIZED | CKF_USER_PIN_INITIALIZED | CKF_LOGIN_REQUIRED;
-  if ((plan.flags & kTokenReadOnly) != 0) info.flags |= CKF_WRITE_PROTECTED;
+  if (token->only().read_only()) info.flags |= CKF_WRITE_PROTECTED;
   info.ulMaxSessionCount = info.ulMaxRwSessionCount = CK_UNAVAILABLE_INFORMATION;
   info.ulSessionCount = info.ulRwSessionCount = CK_UNAVAILABLE_INFORMATION;
   info.ulMaxPinLen = CK_UNAVAILABLE_INFORMATION;
@@ -150,30 +150,38 @@ bool SessionMonitor::rewrite(Call* call) {
   }
   if (call->reply.rec.rv != CKR_OK) return true;
   if (call->row->number == kC_GetTokenInfo) return rewrite_token_info(call);
+  if (call->row->number == kC_GetSlotInfo && call->token->layered()) {
+    CK_SLOT_INFO info;
+    if (!read_slot_info(call->reply, &info)) return false;
+    pad_text(info.slotDescription, sizeof info.slotDescription, call->token->plan.label);
+    write_slot_info(info, &call->reply);
+    return true;
+  }
   if (call->row->number != kC_GetSessionInfo) return true;
   CK_SESSION_INFO info;
   if (!read_session_info(call->reply, &info)) return false;
   info.slotID = static_cast<CK_SLOT_ID>(call->slot);
+  if (call->token->layered()) rewrite_session_info(*call, &info);
   write_session_info(info, &call->reply);
   return true;
 }
 
 bool SessionMonitor::rewrite_token_info(Call* call) {
-  const Token& token = *call->token;
+  Token& token = *call->token;
   CK_TOKEN_INFO info;
   if (!read_token_info(call->reply, &info)) return false;
   if (!token.transparent() && token.plan.label[0] != '\0')
     pad_text(info.label, sizeof info.label, token.plan.label);
   if (!token.transparent() && token.plan.serial[0] != '\0')
     pad_text(info.serialNumber, sizeof info.serialNumber, token.plan.serial);
-  if ((token.plan.flags & kTokenReadOnly) != 0) info.flags |= CKF_WRITE_PROTECTED;
+  if (token.only().read_only()) info.flags |= CKF_WRITE_PROTECTED;
   write_token_info(info, &call->reply);
   return true;
 }
 
 /* On a read-only token nothing is modifiable, copyable or destroyable that lies on it. */
 void SessionMonitor::hide_changeable(Call* call) {
-  if ((call->token->plan.flags & kTokenReadOnly) == 0) return;
+  if (call->layer == nullptr || !call->layer->read_only()) return;
   const HandleMap::Entry* object = objects_.find(call->object);
   if (object != nullptr && !object->token_object) return;
   arena_.clear();

@@ -96,9 +96,11 @@ void SessionMonitor::replied(Call* call) {
 
 /* It lies about its own calls: nothing it says later can be believed either. */
 void SessionMonitor::not_believed(Call* call) {
+  const bool internal = call->phase == Call::Phase::kInternal;
   host_->end_backend(call->backend->plan.backend);
   drop_backend(call->backend);
   host_->changed();
+  if (internal) return; /* next() says so, as of one that has died */
   answer(call, CKR_DEVICE_REMOVED);
 }
 
@@ -132,13 +134,13 @@ void SessionMonitor::replied_internal(Call* call) {
       break;
     case Call::Internal::kTokenInfo: {
       CK_TOKEN_INFO info;
-      Token* token = call->token;
+      Layer* layer = call->layer;
       const bool found = rv == CKR_OK && read_token_info(call->reply, &info) &&
-                         is_wanted(info, token->plan.at_backend);
+                         is_wanted(info, layer->plan.at_backend);
       if (found) {
-        token->located = true;
-        token->real_slot = call->slots[call->next_index];
-        token->locating = nullptr;
+        layer->located = true;
+        layer->real_slot = call->slots[call->next_index];
+        layer->locating = nullptr;
         host_->changed();
       } else {
         call->next_index++;
@@ -156,7 +158,8 @@ void SessionMonitor::replied_internal(Call* call) {
       call->next_index++;
       break;
     }
-    case Call::Internal::kNone:
+    default:
+      replied_round(call, what, rv);
       break;
   }
 }
@@ -183,6 +186,7 @@ bool SessionMonitor::absorb(Call* call) {
   }
   if (rec.rv == CKR_OK ? !absorb_objects(call) : !call->reply.list.empty()) return false;
   if (rec.rv == CKR_OK) absorb_state(call);
+  if (call->token != nullptr && call->token->layered()) note_operation(call);
   if (rec.rv != CKR_OK) std::fill_n(rec.handles, rec.handle_count, 0); /* what they hold is real */
   if (carries_results(static_cast<CK_RV>(rec.rv)) && !rewrite(call)) return false;
   done(call);
@@ -199,7 +203,7 @@ bool SessionMonitor::absorb_objects(Call* call) {
     return slot.has_value();
   }
   if (reply.rec.handle_count == 0 && reply.list.empty()) return true;
-  if (call->token == nullptr) return false;
+  if (call->token == nullptr || call->layer == nullptr) return false;
   if (row.number == kC_OpenSession) return absorb_session(call);
   if (row.has(ArgKind::kSlotList)) return absorb_slots(call);
   if (sessions_.find(call->session) == sessions_.end()) {
@@ -209,8 +213,7 @@ bool SessionMonitor::absorb_objects(Call* call) {
   for (uint32_t i = 0; i < reply.rec.handle_count; i++)
     if (!absorb_made(call, i)) answer(call, CKR_HOST_MEMORY);
   for (uint64_t& handle : reply.list) {
-    handle =
-        objects_.add({.real = handle, .scope = call->backend->plan.backend, .slot = call->slot});
+    handle = objects_.add({.real = handle, .scope = call->layer->id, .slot = call->slot});
     if (handle != 0) continue;
     answer(call, CKR_HOST_MEMORY);
     break;
@@ -221,13 +224,25 @@ bool SessionMonitor::absorb_objects(Call* call) {
 bool SessionMonitor::absorb_session(Call* call) {
   uint64_t& handle = call->reply.rec.handles[0];
   if (handle == 0) return true; /* phSession was NULL */
+  const size_t n = static_cast<size_t>(call->layer - call->token->layers.data());
   /* One that had this handle has been closed: its reply is still under way. */
-  for (const auto& [other, session] : sessions_) {
-    if (session.real != handle || session.token->backend != call->backend) continue;
+  for (auto& [other, session] : sessions_) {
+    const std::vector<Layer>& layers = session.token->layers;
+    bool same = false;
+    for (size_t i = 0; i < layers.size(); i++)
+      same |= session.real[i] == handle && layers[i].backend == call->backend;
+    if (!same) continue;
     drop_session(other);
     break;
   }
-  sessions_[++last_session_] = Session{call->token, handle, call->slot};
+  Session session;
+  session.token = call->token;
+  session.slot = call->slot;
+  session.flags = call->open_flags;
+  session.real.resize(call->token->layers.size());
+  session.searches.resize(call->token->layers.size());
+  session.real[n] = handle;
+  sessions_.emplace(++last_session_, std::move(session));
   handle = last_session_;
   return last_session_ < kNoSuchSession;
 }
@@ -247,7 +262,7 @@ bool SessionMonitor::absorb_made(Call* call, uint32_t n) {
   if (handle == 0) return true;
   HandleMap::Entry entry;
   entry.real = handle;
-  entry.scope = call->backend->plan.backend;
+  entry.scope = call->layer->id;
   entry.slot = call->slot;
   entry.token_object = (call->flags & (uint32_t{kFlagTokenObject0} << n)) != 0;
   entry.private_object = (call->flags & (uint32_t{kFlagPrivateObject0} << n)) != 0;
@@ -287,8 +302,8 @@ void SessionMonitor::absorb_state(Call* call) {
       objects_.remove(call->object);
       break;
     case kC_InitToken:
-      for (Token& token : tokens_)
-        if (token.backend == call->backend) token.located = false;
+      for (Layer* layer : layers_)
+        if (layer->backend == call->backend) layer->located = false;
       break;
     default:
       break;

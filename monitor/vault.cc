@@ -176,7 +176,9 @@ bool Vault::take_verdict(Connection* connection, const Verdict& verdict, bool fr
   connection->phase = kAllowedAwaited;
   Allow allow = make_record<Allow>(RecordType::kAllow);
   allow.connection = connection->name;
-  for (uint32_t token : connection->tokens) allow.backends[policy_.tokens()[token].backend] = 1;
+  for (uint32_t token : connection->tokens)
+    for (const PolicyLayer& layer : policy_.layers(policy_.tokens()[token]))
+      allow.backends[layer.backend] = 1;
   allow.verdict = verdict;
   tell_priv(allow);
   return true;
@@ -186,9 +188,8 @@ bool Vault::take_verdict(Connection* connection, const Verdict& verdict, bool fr
 
 void Vault::queue_portfolio(Connection* connection) {
   std::vector<bool> told(policy_.backends().size());
-  for (uint32_t index : connection->tokens) {
-    uint32_t number = policy_.tokens()[index].backend;
-    if (told[number]) continue;
+  auto queue_backend = [&](uint32_t number) {
+    if (told[number]) return;
     told[number] = true;
     const PolicyBackend& from = policy_.backends()[number];
     PortfolioBackend backend = make_record<PortfolioBackend>(RecordType::kPortfolioBackend);
@@ -199,17 +200,27 @@ void Vault::queue_portfolio(Connection* connection) {
     backend.deadline_long_ms = from.deadline_long_ms;
     std::memcpy(backend.name, from.name, sizeof backend.name);
     connection->unsent.push_back(octets_of(backend));
-  }
+  };
+  for (uint32_t index : connection->tokens)
+    for (const PolicyLayer& layer : policy_.layers(policy_.tokens()[index]))
+      queue_backend(layer.backend);
   for (uint32_t index : connection->tokens) {
     const PolicyToken& from = policy_.tokens()[index];
     PortfolioToken token = make_record<PortfolioToken>(RecordType::kPortfolioToken);
     token.slot = from.slot;
-    token.backend = from.backend;
     token.flags = from.flags;
+    token.layers = from.layer_count;
     std::memcpy(token.label, from.label, sizeof token.label);
     std::memcpy(token.serial, from.serial, sizeof token.serial);
-    token.at_backend = from.at_backend;
     connection->unsent.push_back(octets_of(token));
+    for (const PolicyLayer& its : policy_.layers(from)) {
+      PortfolioLayer layer = make_record<PortfolioLayer>(RecordType::kPortfolioLayer);
+      layer.backend = its.backend;
+      layer.flags = its.flags;
+      layer.pin = its.pin;
+      layer.at_backend = its.at_backend;
+      connection->unsent.push_back(octets_of(layer));
+    }
   }
   PortfolioEnd end = make_record<PortfolioEnd>(RecordType::kPortfolioEnd);
   end.expires_s = connection->verdict.expires_s;

@@ -104,11 +104,11 @@ check_equal "no log line is made of a PIN or a key" "" \
 
 # ---- Documents
 
-for doc in README README.privsep PROTOCOL PROTOCOL.internal SECURITY PERFORMANCE HACKING regress/README LICENSE; do
+for doc in README README.privsep PROTOCOL PROTOCOL.internal SECURITY LAYERS PERFORMANCE HACKING regress/README LICENSE; do
   check "$doc is there" [ -s "$doc" ]
 done
 # A path in a document, such as common/channel.h, exists.
-missing=$(for doc in README README.privsep PROTOCOL PROTOCOL.internal SECURITY PERFORMANCE HACKING regress/README; do
+missing=$(for doc in README README.privsep PROTOCOL PROTOCOL.internal SECURITY LAYERS PERFORMANCE HACKING regress/README; do
   [ -e "$doc" ] || continue
   grep -oE '\b(common|asn1|monitor|netproc|backendproc|client|regress|contrib)/[A-Za-z0-9_./-]*[A-Za-z0-9_]' \
     "$doc" | grep -v '^client/include' | sort -u | while read -r path; do

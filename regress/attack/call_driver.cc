@@ -26,6 +26,9 @@
  *
  *   call_driver PORT SERVICE LABEL CASE
  *
+ * The case `layers` needs a token of two layers whose PIN is in P11TEST_PIN, each with a key pair;
+ * the private key of the second, which is read-only, has CKA_ID 02.
+ *
  * Ends with 0 when the daemon did as the case demands, else prints what it did.
  */
 #include <fcntl.h>
@@ -339,6 +342,156 @@ void handles(const Test& test) {
   must_be(CKR_OK, victim->call(kC_GenerateRandom, words(theirs, octets, length)), "the other's");
 }
 
+/* ---- a token of several layers ---- */
+
+/* Handles of the session's objects that match. */
+std::set<CK_OBJECT_HANDLE> found(Session* one, CK_SESSION_HANDLE session,
+                                 std::vector<CK_ATTRIBUTE> wanted) {
+  must_be(CKR_OK, one->call(kC_FindObjectsInit, words(session, wanted.data(), wanted.size())),
+          "C_FindObjectsInit");
+  CK_OBJECT_HANDLE handles[64];
+  CK_ULONG count = 0;
+  must_be(CKR_OK, one->call(kC_FindObjects, words(session, handles, 64, &count)), "C_FindObjects");
+  must_be(CKR_OK, one->call(kC_FindObjectsFinal, words(session)), "C_FindObjectsFinal");
+  return {handles, handles + count};
+}
+
+/* A session that is logged in, as the people of the token have. */
+CK_SESSION_HANDLE logged_in(Session* one, const Test& test) {
+  const CK_SLOT_ID slot = initialized(one, test.label);
+  CK_SESSION_HANDLE session = 0;
+  must_be(CKR_OK,
+          one->call(kC_OpenSession,
+                    words(slot, CKF_SERIAL_SESSION | CKF_RW_SESSION, nullptr, nullptr, &session)),
+          "C_OpenSession");
+  const char* pin = std::getenv("P11TEST_PIN");
+  NEED(pin != nullptr, "P11TEST_PIN is not set");
+  must_be(CKR_OK, one->call(kC_Login, words(session, CKU_USER, pin, std::strlen(pin))), "C_Login");
+  return session;
+}
+
+CK_OBJECT_HANDLE session_key(Session* one, CK_SESSION_HANDLE session) {
+  CK_MECHANISM generate = {CKM_AES_KEY_GEN, nullptr, 0};
+  CK_ULONG octets = 32;
+  CK_BBOOL yes = CK_TRUE;
+  CK_ATTRIBUTE key[] = {{CKA_VALUE_LEN, &octets, sizeof octets},
+                        {CKA_WRAP, &yes, sizeof yes},
+                        {CKA_DERIVE, &yes, sizeof yes},
+                        {CKA_EXTRACTABLE, &yes, sizeof yes}};
+  CK_OBJECT_HANDLE handle = 0;
+  must_be(CKR_OK, one->call(kC_GenerateKey, words(session, &generate, key, 4, &handle)),
+          "C_GenerateKey");
+  return handle;
+}
+
+/* Every function that takes an object: this one is none. */
+void is_no_object(Session* one, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object,
+                  CK_OBJECT_HANDLE key) {
+  CK_BYTE id[] = {9}, octets[512] = {};
+  CK_ULONG length = sizeof octets;
+  CK_ATTRIBUTE one_id = {CKA_ID, id, sizeof id};
+  CK_OBJECT_HANDLE made = 0;
+  CK_MECHANISM ecb = {CKM_AES_ECB, nullptr, 0}, sign = {CKM_SHA256_RSA_PKCS, nullptr, 0};
+  CK_MECHANISM raw = {CKM_RSA_PKCS, nullptr, 0}, wrap = {CKM_AES_KEY_WRAP_PAD, nullptr, 0};
+  CK_MECHANISM join = {CKM_CONCATENATE_BASE_AND_KEY, &object, sizeof object};
+  CK_MECHANISM sha = {CKM_SHA256, nullptr, 0};
+  const struct {
+    const char* what;
+    std::optional<CK_RV> rv;
+  } tries[] = {
+      {"C_GetAttributeValue", one->call(kC_GetAttributeValue, words(session, object, &one_id, 1))},
+      {"C_SetAttributeValue", one->call(kC_SetAttributeValue, words(session, object, &one_id, 1))},
+      {"C_GetObjectSize", one->call(kC_GetObjectSize, words(session, object, &length))},
+      {"C_CopyObject", one->call(kC_CopyObject, words(session, object, &one_id, 1, &made))},
+      {"C_DestroyObject", one->call(kC_DestroyObject, words(session, object))},
+      {"C_EncryptInit", one->call(kC_EncryptInit, words(session, &ecb, object))},
+      {"C_DecryptInit", one->call(kC_DecryptInit, words(session, &ecb, object))},
+      {"C_SignInit", one->call(kC_SignInit, words(session, &sign, object))},
+      {"C_SignRecoverInit", one->call(kC_SignRecoverInit, words(session, &raw, object))},
+      {"C_VerifyInit", one->call(kC_VerifyInit, words(session, &sign, object))},
+      {"C_VerifyRecoverInit", one->call(kC_VerifyRecoverInit, words(session, &raw, object))},
+      {"C_WrapKey", one->call(kC_WrapKey, words(session, &wrap, key, object, octets, &length))},
+      {"C_WrapKey with it",
+       one->call(kC_WrapKey, words(session, &wrap, object, key, octets, &length))},
+      {"C_UnwrapKey",
+       one->call(kC_UnwrapKey, words(session, &wrap, object, octets, 40, &one_id, 1, &made))},
+      {"C_DeriveKey", one->call(kC_DeriveKey, words(session, &join, key, &one_id, 1, &made))},
+  };
+  /* The last two: what the library does not do with any object. */
+  const std::set<CK_RV> refusals = {CKR_OBJECT_HANDLE_INVALID,
+                                    CKR_KEY_HANDLE_INVALID,
+                                    CKR_WRAPPING_KEY_HANDLE_INVALID,
+                                    CKR_MECHANISM_PARAM_INVALID,
+                                    CKR_UNWRAPPING_KEY_HANDLE_INVALID,
+                                    CKR_FUNCTION_NOT_SUPPORTED,
+                                    CKR_MECHANISM_INVALID};
+  for (const auto& [what, rv] : tries) {
+    const CK_RV said = must_answer(rv, what);
+    NEED(refusals.contains(said), "%s of 0x%lx: 0x%lx", what, object, said);
+  }
+  must_be(CKR_OK, one->call(kC_DigestInit, words(session, &sha)), "C_DigestInit");
+  const CK_RV said = must_answer(one->call(kC_DigestKey, words(session, object)), "C_DigestKey");
+  NEED(said == CKR_KEY_HANDLE_INVALID || said == CKR_OBJECT_HANDLE_INVALID, "C_DigestKey: 0x%lx",
+       said);
+  (void)one->call(kC_DigestFinal, words(session, octets, &length)); /* ends it, if it has not */
+}
+
+/* The second layer's objects are there to be used, and for nothing else. */
+void lower_layer_is_kept(Session* one, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE lower,
+                         CK_OBJECT_HANDLE key) {
+  CK_BYTE id[] = {9}, octets[4096] = {};
+  CK_ULONG length = sizeof octets;
+  CK_BBOOL yes = CK_TRUE;
+  CK_OBJECT_HANDLE made = 0;
+  CK_ATTRIBUTE change[] = {{CKA_ID, id, sizeof id}}, token[] = {{CKA_TOKEN, &yes, sizeof yes}};
+  CK_MECHANISM wrap = {CKM_AES_KEY_WRAP_PAD, nullptr, 0};
+  CK_MECHANISM join = {CKM_CONCATENATE_BASE_AND_KEY, &lower, sizeof lower};
+  must_be(CKR_ACTION_PROHIBITED, one->call(kC_SetAttributeValue, words(session, lower, change, 1)),
+          "change");
+  must_be(CKR_ACTION_PROHIBITED, one->call(kC_DestroyObject, words(session, lower)), "destroy");
+  CK_RV rv = must_answer(one->call(kC_CopyObject, words(session, lower, token, 1, &made)),
+                         "copy as token");
+  NEED(rv == CKR_ACTION_PROHIBITED || rv == CKR_TOKEN_WRITE_PROTECTED, "copy: 0x%lx", rv);
+  must_be(CKR_TOKEN_WRITE_PROTECTED,
+          one->call(kC_UnwrapKey, words(session, &wrap, lower, octets, 40, token, 1, &made)),
+          "unwrap to it");
+  must_be(CKR_KEY_HANDLE_INVALID,
+          one->call(kC_WrapKey, words(session, &wrap, key, lower, octets, &length)), "wrap it");
+  must_be(CKR_KEY_HANDLE_INVALID,
+          one->call(kC_WrapKey, words(session, &wrap, lower, key, octets, &length)), "wrap by it");
+  must_be(CKR_KEY_HANDLE_INVALID,
+          one->call(kC_DeriveKey, words(session, &join, key, change, 1, &made)), "derive with it");
+}
+
+void layers(const Test& test) {
+  Connection victim = connect(test), one = connect(test);
+  const CK_SESSION_HANDLE theirs = logged_in(victim.get(), test);
+  std::set<CK_OBJECT_HANDLE> foreign;
+  for (int i = 0; i < 20; i++) foreign.insert(session_key(victim.get(), theirs));
+  const CK_SESSION_HANDLE session = logged_in(one.get(), test);
+  const CK_OBJECT_HANDLE key = session_key(one.get(), session);
+  const std::set<CK_OBJECT_HANDLE> own = found(one.get(), session, {});
+  CK_BYTE id[] = {2};
+  CK_OBJECT_CLASS private_key = CKO_PRIVATE_KEY;
+  const std::set<CK_OBJECT_HANDLE> lower = found(
+      one.get(), session, {{CKA_CLASS, &private_key, sizeof private_key}, {CKA_ID, id, sizeof id}});
+  NEED(own.size() == 5 && own.contains(key), "%zu objects", own.size());
+  NEED(lower.size() == 1, "the second layer's key was found %zu times", lower.size());
+  lower_layer_is_kept(one.get(), session, *lower.begin(), key);
+  /* Small numbers are what libraries give: all of theirs, the victim's, and of later generations.
+   */
+  for (CK_ULONG raw = 0; raw < 64; raw++) foreign.insert(raw);
+  for (CK_ULONG handle : own)
+    for (CK_ULONG other : {handle + (1ul << 20), handle | 0x80000000ul, handle ^ 0x40000000ul})
+      foreign.insert(other & 0xffffffff);
+  size_t tried = 0;
+  for (CK_OBJECT_HANDLE object : foreign)
+    if (!own.contains(object)) is_no_object(one.get(), session, object, key), tried++;
+  NEED(found(one.get(), session, {}) == own, "the attacker's objects have changed");
+  NEED(found(victim.get(), theirs, {}).size() == 24, "the victim's objects have changed");
+  std::printf("%zu handles\n", tried);
+}
+
 /* Sessions and objects until there are no more; then the others' are still there. */
 void many(const Test& test) {
   Connection one = connect(test);
@@ -491,7 +644,7 @@ const std::map<std::string, void (*)(const Test&)> kCases = {
     {"wrapped", wrapped}, {"framing", framing}, {"fragments", fragments}, {"dribble", dribble},
     {"shapes", shapes},   {"opcodes", opcodes}, {"pointers", pointers},   {"handles", handles},
     {"many", many},       {"order", order},     {"in-flight", in_flight}, {"same-id", same_id},
-    {"deaf", deaf},       {"leave", leave},
+    {"deaf", deaf},       {"leave", leave},     {"layers", layers},
 };
 
 }  // namespace

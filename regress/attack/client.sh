@@ -33,6 +33,7 @@
 # attack: opcodes      an unknown opcode is answered and harms nothing
 # attack: pointers     octets in the place of pointers reach no library as such
 # attack: handles      foreign, closed, random and huge handles name nothing
+# attack: layers       handles of another layer, connection or library reach nothing through any function
 # attack: many         sessions and objects without end meet a limit
 # attack: order        calls in the wrong order are told so
 # attack: in-flight    thousands of calls at once are answered once each
@@ -51,12 +52,27 @@ hosted_programs
 realm_up
 backend_softhsm hsm keys
 backend=$BACKEND_TEXT
+for layer in upper lower; do # of one library, which knows each other's handles
+  export SOFTHSM2_CONF=$SOFTHSM_DIR/softhsm2.conf
+  softhsm2-util --init-token --free --label $layer --so-pin "$SUITE_SO_PIN" --pin "$SUITE_PIN" \
+    >token.log 2>&1 &&
+    pkcs11-tool --module "$SOFTHSM_MODULE" --token-label $layer --login --pin "$SUITE_PIN" \
+      --keypairgen --key-type rsa:2048 --label $layer --id $([ $layer = upper ] && echo 01 || echo 02) \
+      >>token.log 2>&1 || give_up "token $layer: $(cat token.log)"
+  unset SOFTHSM2_CONF
+done
+as_root && chown -R "$BACKEND_UID:$BACKEND_UID" "$SOFTHSM_DIR"
 daemon_config <<END
 idle-timeout = 4
 max-connections-per-source = 200
 $backend
 token keys { layer { backend = hsm token = keys } access = read-write
   allow = {"alice@$realm_name", "bob@$realm_name"} }
+token layered {
+  layer { backend = hsm token = upper access = read-write }
+  layer { backend = hsm token = lower access = read-only }
+  allow = {"alice@$realm_name"}
+}
 END
 daemon_up
 client() { "$driver" "$TCP_PORT" "pkcs11/localhost@$realm_name" keys "$@"; }
@@ -72,6 +88,8 @@ started_pids+=("$honest")
 exec {honest_in}>honest.in
 wait_for 30 grep -q ready honest.out || give_up "the honest client: $(cat honest.out)"
 
+export P11TEST_PIN=$SUITE_PIN
+attack layers "$driver" "$TCP_PORT" "pkcs11/localhost@$realm_name" layered layers
 for name in wrapped framing fragments dribble shapes opcodes pointers handles many order in-flight \
   same-id leave; do
   began=$SECONDS

@@ -65,6 +65,7 @@ constexpr Row kRecords[] = {
     {RecordType::kAllowed, sizeof(ConnectionName)},
     {RecordType::kVaultEnd, sizeof(ConnectionName)},
     {RecordType::kPortfolioToken, sizeof(PortfolioToken)},
+    {RecordType::kPortfolioLayer, sizeof(PortfolioLayer)},
     {RecordType::kPortfolioBackend, sizeof(PortfolioBackend)},
     {RecordType::kPortfolioEnd, sizeof(PortfolioEnd)},
     {RecordType::kNetStart, sizeof(NetStart)},

@@ -81,7 +81,12 @@ extra "already set on line" 'principal = "pkcs11/other@EXAMPLE.ORG"'
 extra "duplicate name 'Keys'" 'token Keys { layer { backend = hsm } allow = {"uid:1"} }'
 extra "no realm" 'token T { layer { backend = hsm } allow = {"alice"} }'
 extra "asterisk within a component" 'token T { layer { backend = hsm } allow = {"al*@EXAMPLE.ORG"} }'
-extra "2 layers" 'token T { layer { backend = hsm } layer { backend = hsm } allow = {"uid:1"} }'
+extra "once more" 'token T { layer { backend = hsm } layer { backend = hsm } allow = {"uid:1"} }'
+extra "could be one token" 'token T { layer { backend = hsm } layer { backend = hsm token = a } allow = {"uid:1"} }'
+extra "admin = yes is for tokens of one layer" 'token T { layer { backend = hsm token = a } layer { backend = hsm token = b } admin = yes allow = {"uid:1"} }'
+extra "pin = derived is not built yet" 'token T { layer { backend = hsm pin = derived } allow = {"uid:1"} }'
+extra "write client or none" 'token T { layer { backend = hsm pin = mine } allow = {"uid:1"} }'
+extra "has 33 layers; write 1 to 32" "token T { $(for i in {1..33}; do printf 'layer { backend = hsm token = t%s } ' "$i"; done) allow = {\"uid:1\"} }"
 extra "there is no backend 'soft'" 'token T { layer { backend = soft } allow = {"uid:1"} }'
 extra "No such file" 'backend b { module = "/nonexistent.so" user = "61011:61011" }'
 extra "is relative" 'backend b { module = "x.so" user = "61011:61011" }'
@@ -139,6 +144,19 @@ check_match "-o goes over the file" '^pool-size = 9$' "$("$d" -T -f "$conf" -o p
 check_match "a bad -o says so" "^option -o: .*write a number" "$("$d" -t -f "$conf" -o pool-size=x 2>&1)"
 check_fails "an absent file" "$d" -t -f "$MULTIP11_TMP/absent"
 check_fails "an unknown option" "$d" -z
+
+# Layers, as -T -C shows them
+
+write_conf "$good" 'token Both {
+  layer { backend = hsm token = upper access = read-write required = yes }
+  layer { backend = hsm token = "pkcs11:serial=2" pin = none }
+  allow = {"uid:8"}
+}'
+check_equal "each layer is shown" "slot 2: token \"Both\"
+  layer: backend hsm, token \"upper\", read-write, required, the client's PIN, line $((lines + 2))
+  layer: backend hsm, token \"pkcs11:serial=2\", read-only, no PIN, line $((lines + 3))" \
+  "$("$d" -T -f "$conf" -C user=uid:8,token=Both | head -n 3)"
+check_match "its serial number is made from its label" 'serial = "[0-9a-f]{16}"' "$("$d" -T -f "$conf")"
 
 # The example of the distribution, with users and files that are there.
 example=$MULTIP11_TMP/example

@@ -96,8 +96,12 @@ void check_daemon(const Directory& directory, const std::string& input) {
   const Config& config = *loaded.config;
   FUZZ_REQUIRE(config.backends.size() <= limits::kBackends);
   FUZZ_REQUIRE(config.tokens.size() <= limits::kTokens);
-  for (const TokenConfig& token : config.tokens)
-    FUZZ_REQUIRE(token.backend < config.backends.size());
+  for (const TokenConfig& token : config.tokens) {
+    FUZZ_REQUIRE(!token.layers.empty() && token.layers.size() <= limits::kLayers);
+    FUZZ_REQUIRE(token.layers.size() == 1 || (!token.admin && !token.serial.empty()));
+    for (const LayerConfig& layer : token.layers)
+      FUZZ_REQUIRE(layer.backend < config.backends.size());
+  }
   std::string dump = dump_config(config);
   LoadedConfig again = load_config({directory.conf(dump), {}});
   FUZZ_REQUIRE(again.config.has_value());

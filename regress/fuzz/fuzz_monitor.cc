@@ -71,33 +71,55 @@ PortfolioBackend backend_plan(uint32_t number, uint32_t flags) {
   return plan;
 }
 
-PortfolioToken token_plan(uint64_t slot, uint32_t backend, uint32_t flags, const char* label) {
-  PortfolioToken plan{};
-  plan.slot = slot;
-  plan.backend = backend;
-  plan.flags = flags;
-  std::snprintf(plan.at_backend.label, sizeof plan.at_backend.label, "%s", label);
-  std::snprintf(plan.label, sizeof plan.label, "%s", label);
+/* A token of one layer. */
+struct TokenPlan {
+  PortfolioToken token{};
+  PortfolioLayer layer{};
+};
+
+TokenPlan token_plan(uint64_t slot, uint32_t backend, uint32_t flags, const char* label,
+                     uint32_t layer_flags = 0) {
+  TokenPlan plan;
+  plan.token.slot = slot;
+  plan.token.flags = flags;
+  plan.token.layers = 1;
+  plan.layer.backend = backend;
+  plan.layer.flags = layer_flags;
+  plan.layer.pin = kPinClient;
+  std::snprintf(plan.layer.at_backend.label, sizeof plan.layer.at_backend.label, "%s", label);
+  std::snprintf(plan.token.label, sizeof plan.token.label, "%s", label);
   return plan;
+}
+
+Portfolio all_of(std::vector<PortfolioBackend> backends, const std::vector<TokenPlan>& plans) {
+  Portfolio portfolio{std::move(backends), {}, {}};
+  for (const TokenPlan& plan : plans) {
+    portfolio.tokens.push_back(plan.token);
+    portfolio.layers.push_back(plan.layer);
+  }
+  return portfolio;
 }
 
 Portfolio portfolio(uint8_t choice) {
   const uint32_t lock = (choice & 8) != 0 ? uint32_t{kBackendTokenLock} : 0u;
-  uint32_t flags = ((choice & 16) != 0 ? uint32_t{kTokenReadOnly} : 0u) |
-                   ((choice & 32) != 0 ? uint32_t{kTokenAdmin} : 0u);
+  const uint32_t read_only = (choice & 16) != 0 ? uint32_t{kLayerReadOnly} : 0u;
+  const uint32_t flags = (choice & 32) != 0 ? uint32_t{kTokenAdmin} : 0u;
   switch (choice % 4) {
     case 0: /* one transparent backend */
-      return {{backend_plan(0, lock)}, {token_plan(1, 0, kTokenTransparent | flags, "")}};
+      return all_of({backend_plan(0, lock)},
+                    {token_plan(1, 0, kTokenTransparent | flags, "", read_only)});
     case 1: /* one backend, two tokens, one of them read-only */
-      return {{backend_plan(0, lock)},
-              {token_plan(1, 0, flags, "a"), token_plan(2, 0, kTokenReadOnly, "b")}};
+      return all_of({backend_plan(0, lock)}, {token_plan(1, 0, flags, "a", read_only),
+                                              token_plan(2, 0, 0, "b", kLayerReadOnly)});
     case 2: /* two backends with tokens */
-      return {{backend_plan(0, lock), backend_plan(1, 0)},
-              {token_plan(1, 0, flags, "a"), token_plan(2, 1, 0, "b"), token_plan(3, 1, 0, "")}};
+      return all_of({backend_plan(0, lock), backend_plan(1, 0)},
+                    {token_plan(1, 0, flags, "a", read_only), token_plan(2, 1, 0, "b"),
+                     token_plan(3, 1, 0, "")});
     default: /* tokens and a transparent backend */
-      return {{backend_plan(0, 0), backend_plan(1, lock), backend_plan(2, kBackendTokenLock)},
-              {token_plan(1, 0, 0, "a"), token_plan(2, 1, kTokenTransparent | flags, ""),
-               token_plan(3, 2, kTokenReadOnly, "b")}};
+      return all_of(
+          {backend_plan(0, 0), backend_plan(1, lock), backend_plan(2, kBackendTokenLock)},
+          {token_plan(1, 0, 0, "a"), token_plan(2, 1, kTokenTransparent | flags, "", read_only),
+           token_plan(3, 2, 0, "b", kLayerReadOnly)});
   }
 }
 
@@ -328,7 +350,7 @@ class World : public MonitorHost {
       bool own = own_slots() && rec.primary == run->asked.primary && rec.primary < kTransparent;
       FUZZ_REQUIRE(own || backend.slots.count(rec.primary) != 0);
       const PortfolioToken* token = token_of(run->asked.primary, run->backend);
-      FUZZ_REQUIRE(token != nullptr && token->backend == run->backend);
+      FUZZ_REQUIRE(token != nullptr && layer_of(*token).backend == run->backend);
       run->slot = run->asked.primary;
     }
     FUZZ_REQUIRE(rec.handle_count == run->asked.handle_count);
@@ -345,11 +367,15 @@ class World : public MonitorHost {
     }
   }
 
+  const PortfolioLayer& layer_of(const PortfolioToken& token) const {
+    return plan_.layers[static_cast<size_t>(&token - plan_.tokens.data())];
+  }
   const PortfolioToken* token_of(uint64_t slot, uint32_t backend) const {
     for (const PortfolioToken& token : plan_.tokens) {
       bool transparent = (token.flags & kTokenTransparent) != 0;
-      bool its = transparent ? (slot >= kTransparent || own_slots()) && token.backend == backend
-                             : token.slot == slot;
+      bool its = transparent
+                     ? (slot >= kTransparent || own_slots()) && layer_of(token).backend == backend
+                     : token.slot == slot;
       if (its) return &token;
     }
     return nullptr;
@@ -376,7 +402,7 @@ class World : public MonitorHost {
       FUZZ_REQUIRE(row.route != Route::kAdmin && row.route != Route::kAdminSlot);
       FUZZ_REQUIRE(row.number != kC_Login || run.sent.rec.numbers[0] != CKU_SO);
     }
-    if ((token->flags & kTokenReadOnly) == 0) return;
+    if ((layer_of(*token).flags & kLayerReadOnly) == 0) return;
     FUZZ_REQUIRE(row.number != kC_InitToken && row.number != kC_InitPIN && row.number != kC_SetPIN);
     if (row.number == kC_OpenSession) FUZZ_REQUIRE((run.sent.rec.numbers[0] & CKF_RW_SESSION) == 0);
     if (!row.has(ArgKind::kTemplate) || row.number == kC_FindObjectsInit) return;

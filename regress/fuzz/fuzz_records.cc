@@ -86,6 +86,7 @@ void any_record(Input in) {
   look<ConnectionToken>(record, type);
   look<GssDone>(record, type);
   look<PortfolioToken>(record, type);
+  look<PortfolioLayer>(record, type);
   record.wipe();
 }
 
@@ -102,8 +103,11 @@ Config configuration() {
   c.tokens.resize(2);
   c.tokens[0].label = "One";
   c.tokens[0].allow = {"alice@R", "*/admin@R"};
+  c.tokens[0].layers.resize(1);
   c.tokens[1].label = "Two";
-  c.tokens[1].backend = 1;
+  c.tokens[1].serial = "2";
+  c.tokens[1].layers.resize(2);
+  c.tokens[1].layers[1].backend = 1;
   c.tokens[1].allow = {"uid:1000"};
   return c;
 }
@@ -225,10 +229,13 @@ class VaultWorld {
         continue;
       }
       connections_[allow->connection].asked = true;
-      const std::vector<uint32_t> visible = policy().visible(allow->verdict);
+      const Policy known = policy();
+      const std::vector<uint32_t> visible = known.visible(allow->verdict);
       for (uint32_t backend = 0; backend < limits::kBackends; backend++) {
         bool may = false;
-        for (uint32_t token : visible) may |= policy().tokens()[token].backend == backend;
+        for (uint32_t token : visible)
+          for (const PolicyLayer& layer : known.layers(known.tokens()[token]))
+            may |= layer.backend == backend;
         FUZZ_REQUIRE(allow->backends[backend] == (may ? 1 : 0));
       }
     }

@@ -104,7 +104,7 @@ BOOST_AUTO_TEST_CASE(minimal_file_and_its_defaults) {
   BOOST_REQUIRE_MESSAGE(loaded.config, (loaded.errors.empty() ? "" : loaded.errors[0]));
   const Config& c = *loaded.config;
   BOOST_TEST(!c.unprivileged);
-  BOOST_TEST(c.tokens[0].read_only); /* safe unless the file says more */
+  BOOST_TEST(c.tokens[0].layers.at(0).read_only); /* safe unless the file says more */
   BOOST_TEST(!c.tokens[0].admin);
   BOOST_TEST((c.sandbox == SandboxMode::kFull));
   BOOST_TEST(c.users.net.uid == 64004u);
@@ -128,6 +128,9 @@ BOOST_AUTO_TEST_CASE(dump_reads_back_the_same) {
       "token 'a # \"b\" // c' { layer { backend = hsm token = \"pkcs11:serial=x%24;token=x$y\" } "
       "access = read-write "
       "serial = 1 allow = {\"*/admin@R\", \"uid:7\", \"local:web\", \"group:g\"} }\n"
+      "token Layered { layer { backend = hsm token = a access = read-write } "
+      "layer { backend = tr token = b required = yes } layer { backend = tr token = c pin = none } "
+      "allow = {\"uid:7\"} }\n"
       "group g { members = {\"a\\\\*@R\"} file = \"" +
       dir.file("members") + "\" unix-group = root realm = R }\n";
   dir.write("members", "bob@R\n", 0644);
@@ -137,6 +140,12 @@ BOOST_AUTO_TEST_CASE(dump_reads_back_the_same) {
   LoadedConfig second = load(dir, dump);
   BOOST_REQUIRE_MESSAGE(second.config, (second.errors.empty() ? "" : second.errors[0]));
   BOOST_TEST(dump_config(*second.config) == dump);
+  const std::vector<LayerConfig>& layers = second.config->tokens.at(1).layers;
+  BOOST_REQUIRE(layers.size() == 3u);
+  BOOST_TEST(!layers[0].read_only);
+  BOOST_TEST((layers[1].read_only && layers[1].required && layers[1].backend == 1u));
+  BOOST_TEST((layers[2].read_only && !layers[2].required && layers[2].pin == kPinNone));
+  BOOST_TEST(second.config->tokens[1].serial == "2522337e36b545b7"); /* of "Layered", for ever */
   BOOST_TEST(second.config->backends[0].environment[0] == "A=${B} \"x\"");
   BOOST_TEST(second.config->backends[0].environment[1] == "C=\\");
   BOOST_TEST(second.config->tokens[0].label == "a # \"b\" // c");
@@ -180,7 +189,7 @@ BOOST_AUTO_TEST_CASE(each_mistake_has_its_line) {
   BOOST_TEST(only_error(dir, first("principal = host"), 1, "has no realm"));
   BOOST_TEST(only_error(dir, first("principal = \"*@R\""), 1, "is a pattern"));
   BOOST_TEST(only_error(dir, first("keytab = \"/nonexistent\""), 1, "No such file"));
-  BOOST_TEST(only_error(dir, first("run-directory = \"/a\\nb\""), 1, "control character"));
+  BOOST_TEST(only_error(dir, first("run-directory = \"/a\\nb\""), 1, "single quotes"));
   BOOST_TEST(only_error(dir, first("run-directory = \"${HOME}\""), 1, "not replaced"));
   BOOST_TEST(only_error(dir, first("users { }"), 2, "a second users section"));
 }
@@ -193,6 +202,23 @@ BOOST_AUTO_TEST_CASE(strings_and_comments_that_do_not_end) {
   BOOST_TEST(load(dir, good(dir)).config.has_value());
   BOOST_TEST(only_error(dir, "\nbackend x {\n", 2, "not closed"));
   BOOST_TEST(load(dir, good(dir)).config.has_value());
+}
+
+/* What libconfuse would make of them means more than what stands there. */
+BOOST_AUTO_TEST_CASE(escapes) {
+  TempDir dir;
+  auto allow = [&](const std::string& entry) {
+    return kUsers + std::string(kListener) + backend(dir) +
+           "token T { layer { backend = hsm } allow = {" + entry + "} }\n";
+  };
+  for (const char* entry : {R"("\\*@R")", R"('\*@R')", R"('\\*@R')"})
+    BOOST_TEST(load(dir, allow(entry)).config->tokens[0].allow[0] == "\\*@R", entry);
+  for (const char* entry : {R"("\*@R")", R"("a\/b@R")", R"("a@R\0x")", R"("a@R\x00x")"})
+    BOOST_TEST(only_error(dir, allow(entry), 5, "single quotes"), entry);
+  for (const char* quote : {"'", "\""})
+    for (const char* before : {"", "\\"})
+      BOOST_TEST(
+          !load(dir, allow(quote + ("a@R" + std::string(before)) + '\0' + "x" + quote)).config);
 }
 
 BOOST_AUTO_TEST_CASE(listeners) {
@@ -279,7 +305,34 @@ BOOST_AUTO_TEST_CASE(tokens) {
   };
   std::string layer = "layer { backend = hsm } ";
   BOOST_TEST(bad("allow = {\"a@B\"}", "0 layers"));
-  BOOST_TEST(bad(layer + layer + "allow = {\"a@B\"}", "2 layers"));
+  BOOST_TEST(bad(layer + layer + "allow = {\"a@B\"}", "once more"));
+  std::string many;
+  for (int i = 0; i < 33; i++)
+    many += "layer { backend = hsm token = t" + std::to_string(i) + " } ";
+  BOOST_TEST(bad(many + "allow = {\"a@B\"}", "33 layers; write 1 to 32"));
+  BOOST_TEST(
+      bad("layer { backend = hsm token = a } layer { backend = hsm token = b } admin = yes "
+          "access = read-write allow = {\"a@B\"}",
+          "tokens of one layer"));
+  BOOST_TEST(
+      bad(layer + "layer { backend = hsm token = a } allow = {\"a@B\"}", "could be one token"));
+  BOOST_TEST(
+      bad("layer { backend = hsm token = a } layer { backend = hsm token = \"pkcs11:token=a\" "
+          "} allow = {\"a@B\"}",
+          "once more"));
+  for (const char* pin : {"vault", "derived"})
+    BOOST_TEST(bad(std::string("layer { backend = hsm pin = ") + pin + " } allow = {\"a@B\"}",
+                   "is not built yet; write client or none"));
+  BOOST_TEST(only_error(dir,
+                        kUsers + std::string(kListener) + backend(dir) +
+                            "token A { layer { backend = hsm } serial = 2522337e36b545b7 allow = "
+                            "{\"a@B\"} }\n"
+                            "token Layered { layer { backend = hsm token = a } "
+                            "layer { backend = hsm token = b } allow = {\"a@B\"} }\n",
+                        6, "is that of token 'A'"));
+  BOOST_TEST(bad("layer { backend = hsm pin = given } allow = {\"a@B\"}", "client or none"));
+  BOOST_TEST(bad("layer { backend = hsm access = write } allow = {\"a@B\"}", "read-only"));
+  BOOST_TEST(bad("layer { backend = hsm required = perhaps } allow = {\"a@B\"}", "required"));
   BOOST_TEST(bad("layer { backend = other } allow = {\"a@B\"}", "no backend 'other'"));
   BOOST_TEST(bad("layer { backend = hsm token = \"pkcs11:id=1\" } allow = {\"a@B\"}",
                  "'id', which does not belong to the name of a token"));
@@ -327,6 +380,7 @@ BOOST_AUTO_TEST_CASE(groups) {
   BOOST_TEST(loaded.config.has_value());
   BOOST_TEST(loaded.warnings.size() == 1u);
 
+  BOOST_TEST(bad("", "says nothing"));
   BOOST_TEST(bad("members = {\"alice\"}", "has no realm"));
   BOOST_TEST(bad("members = {\"group:g\"}", "no groups of groups"));
   BOOST_TEST(bad("file = members", "is relative"));
@@ -338,7 +392,18 @@ BOOST_AUTO_TEST_CASE(groups) {
   dir.write("members", "alice@R\nbob\n", 0644);
   BOOST_TEST(bad(file, "members:2: 'bob' has no realm"));
   dir.write("members", "uid:7\ngroup:g\n", 0644);
-  BOOST_TEST(bad(file, "members:2: "));
+  BOOST_TEST(bad(file, "members:2: 'group:g' is a group"));
+  dir.write("members", "uid:7\n\nalice@R\rbob@R\n", 0644);
+  BOOST_TEST(bad(file, "members:3: "));
+  dir.write("members", std::string("alice@R\0.EVIL\n", 14), 0644);
+  BOOST_TEST(bad(file, "has a control character"));
+  dir.write("members",
+            "\xef\xbb\xbf"
+            "alice@R\n",
+            0644);
+  BOOST_TEST(bad(file, "byte order mark"));
+  dir.write("members", std::string(512, 'x') + "@R\n", 0644);
+  BOOST_TEST(bad(file, "is too long"));
   dir.write("members", "alice@R\n", 0666);
   BOOST_TEST(bad(file, "chmod go-w"));
   BOOST_TEST(only_error(dir, head + token, 5, "names no group of this file"));
@@ -349,6 +414,7 @@ BOOST_AUTO_TEST_CASE(groups) {
 }
 
 BOOST_AUTO_TEST_CASE(names_of_tokens) {
+  BOOST_TEST(name_token("PKCS11:serial=1")->serial == "1");
   auto label = name_token("Signing keys");
   BOOST_REQUIRE(label.ok());
   BOOST_TEST(label->label == "Signing keys");
@@ -387,6 +453,33 @@ BOOST_AUTO_TEST_CASE(groups_of_the_machine) {
   BOOST_REQUIRE(members.ok());
   BOOST_TEST(names("uid:0") == 1);
   BOOST_TEST(names("root@EXAMPLE.ORG") == 1);
+}
+
+BOOST_AUTO_TEST_CASE(what_stands_in_the_group_files) {
+  TempDir dir;
+  dir.write("group", "+ops:::\nother:x:5:dave\nops:x:7:bob,+eve,a*b,far\n", 0644);
+  const std::string accounts =
+      "root:x:0:0::/:/bin/sh\n+alice::7::::\n-eve::::::\n+::::::\nbob:x:1001:1001::/:/bin/sh\n"
+      "carol:x:1002:7::/:/bin/sh\na*b:x:1003:1003::/:/bin/sh\n";
+  dir.write("passwd", accounts, 0644);
+  const std::string group = dir.file("group"), passwd = dir.file("passwd");
+  auto rules = [&](const std::string& name, const std::string& realm) {
+    std::vector<std::string> all;
+    auto members = read_unix_group(name, realm, {group.c_str(), passwd.c_str()});
+    if (!members) return std::vector<std::string>{members.error().text};
+    for (const GroupMember& member : *members) all.push_back(member.rule);
+    return all;
+  };
+  using Rules = std::vector<std::string>;
+  BOOST_TEST((rules("ops", "") == Rules{"uid:1001", "uid:1002", "uid:1003"}));
+  BOOST_TEST((rules("ops", "R") ==
+              Rules{"uid:1001", "bob@R", "uid:1002", "carol@R", "uid:1003", "a\\*b@R", "far@R"}));
+  BOOST_TEST((rules("other", "R") == Rules{"dave@R"}));
+  /* Who cannot be written as a principal is told, not left out. */
+  const std::string realm(510, 'R');
+  BOOST_TEST(rules("other", realm)[0].find("is too long;") != std::string::npos);
+  dir.write("passwd", accounts + "x:x:9:9:" + std::string(300000, 'x') + ":/:/bin/sh\n", 0644);
+  BOOST_TEST(rules("ops", "")[0].find("has a line that is too long") != std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(several_errors_in_one_run) {

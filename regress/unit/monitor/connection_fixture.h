@@ -49,7 +49,10 @@ namespace mp11::connection_test {
 using session_test::at;
 using session_test::backend_plan;
 using session_test::FakeLibrary;
+using session_test::layer_plan;
+using session_test::layered_plan;
 using session_test::token_plan;
+using session_test::TokenPlan;
 using session_test::word;
 
 inline std::pair<UniqueFd, UniqueFd> socket_pair() {
@@ -303,16 +306,22 @@ class Daemon {
   }
 
   void send_portfolio(const std::vector<PortfolioBackend>& backends,
-                      const std::vector<PortfolioToken>& tokens, uint64_t expires_s = 0,
+                      const std::vector<TokenPlan>& tokens, uint64_t expires_s = 0,
                       bool whole = true) {
     /* A monitor that refuses one of them is gone before the next. */
     for (PortfolioBackend backend : backends) {
       backend.head = {RecordType::kPortfolioBackend, sizeof backend};
       (void)send_record(vault(), backend);
     }
-    for (PortfolioToken token : tokens) {
+    for (const TokenPlan& plan : tokens) {
+      PortfolioToken token = plan.token;
       token.head = {RecordType::kPortfolioToken, sizeof token};
+      if (token.layers == 0) token.layers = static_cast<uint32_t>(plan.layers.size());
       (void)send_record(vault(), token);
+      for (PortfolioLayer layer : plan.layers) {
+        layer.head = {RecordType::kPortfolioLayer, sizeof layer};
+        (void)send_record(vault(), layer);
+      }
     }
     if (!whole) return;
     auto end = make_record<PortfolioEnd>(RecordType::kPortfolioEnd);

@@ -504,10 +504,31 @@ BOOST_AUTO_TEST_CASE(portfolios_that_are_none) {
     d->send_portfolio({plan}, {});
   });
   refused([](Daemon* d) {
-    PortfolioToken plan = token_plan(1, 0, 0);
-    std::memset(plan.at_backend.label, 'x', sizeof plan.at_backend.label);
+    TokenPlan plan = token_plan(1, 0, 0);
+    std::memset(plan.layers[0].at_backend.label, 'x', sizeof plan.layers[0].at_backend.label);
     d->send_portfolio({backend_plan(0)}, {plan});
   });
+  /* Fewer layers than were told, none, more than there can be, and one that no token has. */
+  for (uint32_t layers : {2u, 33u})
+    refused([layers](Daemon* d) {
+      TokenPlan plan = layered_plan(1, "T", {layer_plan(0, "a")});
+      plan.token.layers = layers;
+      d->send_portfolio({backend_plan(0)}, {plan, token_plan(2, 0, 0)});
+    });
+  refused([](Daemon* d) { d->send_portfolio({backend_plan(0)}, {layered_plan(1, "T", {})}); });
+  refused([](Daemon* d) {
+    TokenPlan plan = layered_plan(1, "T", {layer_plan(0, "a"), layer_plan(0, "b")});
+    plan.token.layers = 1;
+    d->send_portfolio({backend_plan(0)}, {plan});
+  });
+  /* Of several layers: with a name, and nobody's to initialise. */
+  for (uint32_t flags : {uint32_t{kTokenAdmin}, uint32_t{kTokenTransparent}, 0u})
+    refused([flags](Daemon* d) {
+      TokenPlan plan =
+          layered_plan(1, flags != 0 ? "T" : "", {layer_plan(0, "a"), layer_plan(0, "b")});
+      plan.token.flags = flags;
+      d->send_portfolio({backend_plan(0)}, {plan});
+    });
   refused([](Daemon* d) { send_record(d->vault(), make_record<Spawn>(RecordType::kSpawn)); });
 }
 

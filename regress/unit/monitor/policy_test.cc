@@ -57,6 +57,15 @@ Config sample() {
   c.tokens[1].label = "Two";
   c.tokens[1].allow = {"uid:1000", "local:web"};
   c.tokens[2].label = "Nobody's";
+  c.tokens[2].serial = "3";
+  for (TokenConfig& token : c.tokens) token.layers.resize(1);
+  c.tokens[2].layers.resize(3);
+  c.tokens[2].layers[1].backend = 1;
+  c.tokens[2].layers[1].read_only = true;
+  c.tokens[2].layers[1].at_backend.text = c.tokens[2].layers[1].at_backend.label = "below";
+  c.tokens[2].layers[1].line = 7;
+  c.tokens[2].layers[2].required = true;
+  c.tokens[2].layers[2].pin = kPinNone;
   return c;
 }
 
@@ -146,6 +155,14 @@ BOOST_AUTO_TEST_CASE(the_record_form) {
   BOOST_TEST(policy->tokens().size() == 4u);
   BOOST_TEST(policy->tokens()[3].slot == 4u);
   BOOST_TEST(policy->tokens()[3].flags == uint32_t{kTokenTransparent});
+  const auto layers = policy->layers(policy->tokens()[2]);
+  BOOST_REQUIRE(layers.size() == 3u);
+  BOOST_TEST(layers[1].backend == 1u);
+  BOOST_TEST(layers[1].flags == uint32_t{kLayerReadOnly});
+  BOOST_TEST(std::string(layers[1].at_backend.label) == "below");
+  BOOST_TEST(layers[2].flags == uint32_t{kLayerRequired});
+  BOOST_TEST(layers[2].pin == uint32_t{kPinNone});
+  BOOST_TEST(policy->layers(policy->tokens()[3]).size() == 1u);
   BOOST_TEST(policy->backends()[0].flags == uint32_t{kBackendTokenLock});
   BOOST_TEST(policy->backends()[0].deadline_short_ms == 2000u);
   /* Cut anywhere, or one octet longer: refused. */
@@ -158,16 +175,29 @@ BOOST_AUTO_TEST_CASE(the_record_form) {
 BOOST_AUTO_TEST_CASE(a_damaged_policy_is_refused) {
   std::vector<uint8_t> good = serialise_policy(sample());
   size_t tokens = sizeof(PolicyHead) + 2 * sizeof(PolicyBackend);
-  size_t rules = tokens + 4 * sizeof(PolicyToken);
+  size_t third = tokens + 2 * sizeof(PolicyToken);
+  size_t layers = tokens + 4 * sizeof(PolicyToken);
+  size_t rules = layers + 6 * sizeof(PolicyLayer);
   auto damaged = [&](size_t offset, uint8_t value) {
     std::vector<uint8_t> octets = good;
     octets.at(offset) = value;
     return !Policy::read(octets).ok();
   };
-  BOOST_TEST(damaged(0, 0));                                            /* magic */
-  BOOST_TEST(damaged(offsetof(PolicyHead, version), 9));                /* version */
-  BOOST_TEST(damaged(offsetof(PolicyHead, backends) + 3, 0xff));        /* count */
-  BOOST_TEST(damaged(tokens + offsetof(PolicyToken, backend), 2));      /* no such backend */
+  BOOST_TEST(damaged(0, 0));                                       /* magic */
+  BOOST_TEST(damaged(offsetof(PolicyHead, version), 9));           /* version */
+  BOOST_TEST(damaged(offsetof(PolicyHead, backends) + 3, 0xff));   /* count */
+  BOOST_TEST(damaged(layers + offsetof(PolicyLayer, backend), 2)); /* no such backend */
+  BOOST_TEST(damaged(offsetof(PolicyHead, layers) + 3, 0xff));
+  BOOST_TEST(damaged(offsetof(PolicyHead, layers), 5)); /* fewer than the tokens name */
+  BOOST_TEST(damaged(layers + offsetof(PolicyLayer, flags) + 3, 0x80));
+  BOOST_TEST(damaged(layers + offsetof(PolicyLayer, pin), 0));
+  BOOST_TEST(damaged(layers + offsetof(PolicyLayer, pin), 3));
+  BOOST_TEST(damaged(tokens + offsetof(PolicyToken, layer_count), 0));
+  BOOST_TEST(damaged(tokens + offsetof(PolicyToken, layer_count), 7));
+  BOOST_TEST(damaged(tokens + offsetof(PolicyToken, first_layer) + 3, 0xff));
+  BOOST_TEST(damaged(third + offsetof(PolicyToken, flags), kTokenAdmin));
+  BOOST_TEST(damaged(third + offsetof(PolicyToken, serial), 0));
+  BOOST_TEST(damaged(third + offsetof(PolicyToken, label), 0));
   BOOST_TEST(damaged(tokens + offsetof(PolicyToken, flags) + 3, 0x80)); /* unknown flag */
   BOOST_TEST(damaged(tokens + offsetof(PolicyToken, rule_count) + 3, 0xff));
   BOOST_TEST(damaged(tokens + offsetof(PolicyToken, first_rule), 200));
@@ -212,7 +242,8 @@ BOOST_AUTO_TEST_CASE(groups) {
 
 BOOST_AUTO_TEST_CASE(a_policy_with_damaged_groups) {
   std::vector<uint8_t> good = serialise_policy(with_groups());
-  const size_t groups = sizeof(PolicyHead) + 2 * sizeof(PolicyBackend) + 4 * sizeof(PolicyToken);
+  const size_t groups = sizeof(PolicyHead) + 2 * sizeof(PolicyBackend) + 4 * sizeof(PolicyToken) +
+                        6 * sizeof(PolicyLayer);
   const size_t rules = groups + 2 * sizeof(PolicyGroup);
   auto with = [&](size_t offset, uint8_t value) {
     std::vector<uint8_t> octets = good;
@@ -245,15 +276,18 @@ BOOST_AUTO_TEST_CASE(what_is_seen_and_why) {
     return text.ok() ? *text : "error: " + text.error().text;
   };
   BOOST_TEST(ask("user=bob@R") ==
-             "slot 2: token \"Two\"\n  layer: backend hsm, its first token\n"
-             "  access: read-write\n"
+             "slot 2: token \"Two\"\n"
+             "  layer: backend hsm, its first token, read-write, the client's PIN, line 0\n"
              "  allowed by: \"group:staff\", line 9; its member \"bob@R\", /g:1\n"
-             "slot 3: token \"Nobody's\"\n  layer: backend hsm, its first token\n"
-             "  access: read-write\n"
+             "slot 3: token \"Nobody's\"\n"
+             "  layer: backend hsm, its first token, read-write, the client's PIN, line 0\n"
+             "  layer: backend open, token \"below\", read-only, the client's PIN, line 7\n"
+             "  layer: backend hsm, its first token, read-write, required, no PIN, line 0\n"
              "  allowed by: \"group:staff\", line 0; its member \"bob@R\", /g:1\n"
              "2 not seen\n");
   BOOST_TEST(sees);
-  BOOST_TEST(ask("user=root/admin@R").find("every slot of backend open\n") != std::string::npos);
+  BOOST_TEST(ask("user=root/admin@R").find("every slot of backend open, read-write\n") !=
+             std::string::npos);
   BOOST_TEST(ask("user=carol@R") == "4 not seen\n");
   BOOST_TEST(!sees);
   BOOST_TEST(ask("user=uid:1000,token=Two").find("allowed by: \"uid:1000\"") != std::string::npos);
@@ -262,7 +296,7 @@ BOOST_AUTO_TEST_CASE(what_is_seen_and_why) {
              std::string::npos);
   BOOST_TEST(!sees);
   for (const char* bad : {"", "alice@R", "user=", "user=alice", "user=uid:x", "user=a@R,token=Ten",
-                          "user=group:staff"})
+                          "user=group:staff", "user=*@R", "user=*/staff@R"})
     BOOST_TEST(ask(bad).starts_with("error: "), bad);
 }
 

@@ -26,6 +26,7 @@
  * free numbers again and again, and a host that lets the test decide what happens when.
  */
 #pragma once
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cstring>
 #include <deque>
@@ -53,6 +54,10 @@ class FakeLibrary {
     CK_SLOT_ID id;
     std::string label; /* of its token; empty: not initialised */
     std::string serial = "7777777777777777";
+    std::string pin = {}; /* empty: nobody logs in, and C_Login succeeds */
+    std::vector<CK_MECHANISM_TYPE> mechanisms = {};
+    unsigned wrong = 0; /* PINs in a row; the third locks it */
+    bool logged_in = false;
   };
   template <size_t N>
   static void pad(CK_UTF8CHAR (&field)[N], const std::string& text) {
@@ -69,6 +74,8 @@ class FakeLibrary {
     CK_SLOT_ID slot;
     std::vector<CK_OBJECT_HANDLE> found;
     CK_FLAGS flags = 0;
+    bool searching = false;
+    std::string signing = {}; /* CKA_ID of the key; empty: not signing */
   };
 
   explicit FakeLibrary(std::vector<Slot> all) : slots(std::move(all)) {}
@@ -122,6 +129,7 @@ class FakeLibrary {
     std::erase_if(objects, [=](auto& o) { return !o.second.token && o.second.session == session; });
     for (auto& [h, s] : sessions)
       if (s.slot == slot) return;
+    slot_of(slot)->logged_in = false;
     std::erase_if(objects, [=](auto& o) {
       return o.second.slot == slot && o.second.priv && !o.second.token;
     });
@@ -152,6 +160,22 @@ class FakeLibrary {
         pad(info->manufacturerID, "ACME Ltd");
         pad(info->model, "Mark " + std::to_string(slot->id));
         info->flags = slot->label.empty() ? 0 : CKF_TOKEN_INITIALIZED;
+        if (!slot->pin.empty()) info->flags |= CKF_LOGIN_REQUIRED | CKF_USER_PIN_INITIALIZED;
+        if (slot->wrong != 0) info->flags |= CKF_USER_PIN_COUNT_LOW;
+        return CKR_OK;
+      }
+      case kC_GetMechanismList: {
+        auto* count = at<CK_ULONG>(w[2]);
+        const CK_ULONG room = std::exchange(*count, slot->mechanisms.size());
+        if (w[1] == 0) return CKR_OK;
+        if (room < slot->mechanisms.size()) return CKR_BUFFER_TOO_SMALL;
+        std::copy(slot->mechanisms.begin(), slot->mechanisms.end(), at<CK_MECHANISM_TYPE>(w[1]));
+        return CKR_OK;
+      }
+      case kC_GetMechanismInfo: {
+        const auto& all = slot->mechanisms;
+        if (std::find(all.begin(), all.end(), w[1]) == all.end()) return CKR_MECHANISM_INVALID;
+        *at<CK_MECHANISM_INFO>(w[2]) = {slot->id, slot->id * 10, 1ul << slot->id % 20};
         return CKR_OK;
       }
       case kC_InitToken:
@@ -202,6 +226,19 @@ class FakeLibrary {
     }
   }
 
+  CK_RV login(Slot* slot, const std::string& pin) {
+    if (slot->pin.empty()) return CKR_OK;
+    if (slot->logged_in) return CKR_USER_ALREADY_LOGGED_IN;
+    if (slot->wrong >= 3) return CKR_PIN_LOCKED;
+    if (pin != slot->pin) {
+      slot->wrong++;
+      return CKR_PIN_INCORRECT;
+    }
+    slot->wrong = 0;
+    slot->logged_in = true;
+    return CKR_OK;
+  }
+
   CK_RV by_session(uint32_t function, const Word* w) {
     auto it = sessions.find(w[0]);
     if (it == sessions.end()) return CKR_SESSION_HANDLE_INVALID;
@@ -213,7 +250,11 @@ class FakeLibrary {
       case kC_GetSessionInfo:
         at<CK_SESSION_INFO>(w[1])->slotID = session.slot;
         return CKR_OK;
+      case kC_Login:
+        return login(slot_of(session.slot), std::string(at<char>(w[2]), w[3]));
       case kC_Logout:
+        if (Slot* slot = slot_of(session.slot); !slot->pin.empty())
+          if (!std::exchange(slot->logged_in, false)) return CKR_USER_NOT_LOGGED_IN;
         std::erase_if(objects, [&](auto& o) {
           return o.second.slot == session.slot && o.second.priv && !o.second.token;
         });
@@ -225,11 +266,16 @@ class FakeLibrary {
         return rv == CKR_OK ? make(w[0], &w[4], Object{}, at<CK_OBJECT_HANDLE>(w[7])) : rv;
       }
       case kC_FindObjectsInit:
+        if (std::exchange(session.searching, true)) return CKR_OPERATION_ACTIVE;
         session.found.clear();
         for (auto& [h, o] : objects)
           if (o.slot == session.slot) session.found.push_back(h);
         return CKR_OK;
+      case kC_FindObjectsFinal:
+        if (!std::exchange(session.searching, false)) return CKR_OPERATION_NOT_INITIALIZED;
+        return CKR_OK;
       case kC_FindObjects: {
+        if (!session.searching) return CKR_OPERATION_NOT_INITIALIZED;
         CK_ULONG n = std::min<CK_ULONG>(w[2], session.found.size());
         for (CK_ULONG i = 0; i < n; i++) at<CK_OBJECT_HANDLE>(w[1])[i] = session.found[i];
         session.found.erase(session.found.begin(), session.found.begin() + static_cast<long>(n));
@@ -237,7 +283,19 @@ class FakeLibrary {
         return CKR_OK;
       }
       case kC_SignInit:
-        return objects.count(w[2]) != 0 ? CKR_OK : CKR_KEY_HANDLE_INVALID;
+        if (objects.count(w[2]) == 0) return CKR_KEY_HANDLE_INVALID;
+        session.signing = objects[w[2]].id;
+        return CKR_OK;
+      case kC_Sign: {
+        if (session.signing.empty()) return CKR_OPERATION_NOT_INITIALIZED;
+        auto* length = at<CK_ULONG>(w[4]);
+        const CK_ULONG room = std::exchange(*length, session.signing.size());
+        if (w[3] == 0) return CKR_OK;
+        if (room < session.signing.size()) return CKR_BUFFER_TOO_SMALL;
+        std::memcpy(at<char>(w[3]), session.signing.data(), session.signing.size());
+        session.signing.clear();
+        return CKR_OK;
+      }
       case kC_CopyObject:
       case kC_DestroyObject:
       case kC_GetAttributeValue:
@@ -288,6 +346,27 @@ class FakeLibrary {
   CallArena arena_;
 };
 
+/* ---- portfolios ---- */
+
+struct TokenPlan {
+  PortfolioToken token;
+  std::vector<PortfolioLayer> layers;
+};
+
+struct Plans {
+  std::vector<PortfolioBackend> backends;
+  std::vector<TokenPlan> tokens;
+  Portfolio portfolio() const {
+    Portfolio all{backends, {}, {}};
+    for (const TokenPlan& plan : tokens) {
+      all.tokens.push_back(plan.token);
+      all.tokens.back().layers = static_cast<uint32_t>(plan.layers.size());
+      all.layers.insert(all.layers.end(), plan.layers.begin(), plan.layers.end());
+    }
+    return all;
+  }
+};
+
 /* ---- the host ---- */
 
 /*
@@ -328,7 +407,7 @@ class World : public MonitorHost {
     LockMode last_mode = LockMode::kNoLock;
   };
 
-  explicit World(Portfolio portfolio) : monitor(std::move(portfolio), this) {}
+  explicit World(const Plans& plans) : monitor(plans.portfolio(), this) {}
 
   /* MonitorHost */
   void unlock(uint32_t backend) override { processes[backend].locked = false; }
@@ -533,7 +612,7 @@ class World : public MonitorHost {
   uint64_t ids_ = 0;
 };
 
-/* ---- portfolios ---- */
+/* ---- plans ---- */
 
 inline PortfolioBackend backend_plan(uint32_t number, uint32_t flags = 0) {
   PortfolioBackend plan{};
@@ -546,14 +625,34 @@ inline PortfolioBackend backend_plan(uint32_t number, uint32_t flags = 0) {
   return plan;
 }
 
-inline PortfolioToken token_plan(uint64_t slot, uint32_t backend, uint32_t flags,
-                                 const char* backend_label = "", const char* label = "") {
-  PortfolioToken plan{};
-  plan.slot = slot;
-  plan.backend = backend;
-  plan.flags = flags;
-  std::snprintf(plan.label, sizeof plan.label, "%s", label);
-  std::snprintf(plan.at_backend.label, sizeof plan.at_backend.label, "%s", backend_label);
+inline PortfolioLayer layer_plan(uint32_t backend, const char* backend_label, uint32_t flags = 0,
+                                 uint32_t pin = kPinClient) {
+  PortfolioLayer layer{};
+  layer.backend = backend;
+  layer.flags = flags;
+  layer.pin = pin;
+  std::snprintf(layer.at_backend.label, sizeof layer.at_backend.label, "%s", backend_label);
+  return layer;
+}
+
+/* A token of one layer. layer_flags are the layer's. */
+inline TokenPlan token_plan(uint64_t slot, uint32_t backend, uint32_t flags,
+                            const char* backend_label = "", const char* label = "",
+                            uint32_t layer_flags = 0) {
+  TokenPlan plan{};
+  plan.token.slot = slot;
+  plan.token.flags = flags;
+  std::snprintf(plan.token.label, sizeof plan.token.label, "%s", label);
+  plan.layers.push_back(layer_plan(backend, backend_label, layer_flags));
+  return plan;
+}
+
+inline TokenPlan layered_plan(uint64_t slot, const char* label,
+                              std::vector<PortfolioLayer> layers) {
+  TokenPlan plan = token_plan(slot, 0, 0, "", label);
+  std::snprintf(plan.token.serial, sizeof plan.token.serial, "%016llu",
+                static_cast<unsigned long long>(slot));
+  plan.layers = std::move(layers);
   return plan;
 }
 

@@ -33,9 +33,9 @@ namespace {
 
 /* Backend 0 has a read-only token in slot 1, a common one in slot 2; backend 1 one in slot 3. */
 struct Mixed : World {
-  explicit Mixed(uint32_t flags = kTokenReadOnly)
+  explicit Mixed(uint32_t layer_flags = kLayerReadOnly, uint32_t flags = 0)
       : World({{backend_plan(0), backend_plan(1)},
-               {token_plan(1, 0, flags, "alpha"), token_plan(2, 0, 0, "beta"),
+               {token_plan(1, 0, flags, "alpha", "", layer_flags), token_plan(2, 0, 0, "beta"),
                 token_plan(3, 1, 0, "gamma")}}) {
     processes[0] = process({{10, "alpha"}, {11, "beta"}});
     processes[1] = process({{20, "gamma"}});
@@ -193,7 +193,7 @@ BOOST_AUTO_TEST_CASE(administration_needs_admin) {
   for (uint32_t function : {kC_InitToken, kC_InitPIN})
     BOOST_TEST(w.library().count(function) == 0u);
 
-  Mixed admin(kTokenAdmin);
+  Mixed admin(0, kTokenAdmin);
   BOOST_TEST(admin.call(kC_Login, {admin.session, CKU_SO, word("so"), 2}) == CKR_OK);
   BOOST_TEST(admin.call(kC_InitPIN, {admin.session, word("pin"), 3}) == CKR_OK);
   BOOST_TEST(admin.call(kC_InitToken, {1, word("so"), 2, word(label)}) == CKR_OK);
@@ -413,7 +413,7 @@ BOOST_AUTO_TEST_CASE(random_replies) {
   uint64_t x = 362436069u;
   auto next = [&x] { return x ^= x << 13, x ^= x >> 7, x ^= x << 17; };
   for (unsigned i = 0; i < 2000; i++) {
-    World w({{backend_plan(0)}, {token_plan(1, 0, kTokenReadOnly, "alpha")}});
+    World w({{backend_plan(0)}, {token_plan(1, 0, 0, "alpha", "", kLayerReadOnly)}});
     w.processes[0].make = [&] {
       auto library = std::make_unique<FakeLibrary>(std::vector<FakeLibrary::Slot>{{10, "alpha"}});
       library->tamper = [&](uint32_t, Message* m) {

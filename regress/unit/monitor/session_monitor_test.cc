@@ -249,11 +249,12 @@ BOOST_AUTO_TEST_CASE(tokens_are_told_apart_by_what_they_say) {
         Wanted{"", "ACME Ltd", "Mark 13", "", 13}, Wanted{"same", "ACME Ltd", "", "", 11},
         Wanted{"other", "", "", "0a1b", 0}, Wanted{"", "ACME", "", "", 0},
         Wanted{"", "", "Mark 1", "", 0}, Wanted{"", "", "", "0a1", 0}}) {
-    PortfolioToken plan = token_plan(1, 0, 0, wanted.label);
-    std::snprintf(plan.at_backend.manufacturer, sizeof plan.at_backend.manufacturer, "%s",
+    TokenPlan plan = token_plan(1, 0, 0, wanted.label);
+    BackendToken& at_backend = plan.layers[0].at_backend;
+    std::snprintf(at_backend.manufacturer, sizeof at_backend.manufacturer, "%s",
                   wanted.manufacturer);
-    std::snprintf(plan.at_backend.model, sizeof plan.at_backend.model, "%s", wanted.model);
-    std::snprintf(plan.at_backend.serial, sizeof plan.at_backend.serial, "%s", wanted.serial);
+    std::snprintf(at_backend.model, sizeof at_backend.model, "%s", wanted.model);
+    std::snprintf(at_backend.serial, sizeof at_backend.serial, "%s", wanted.serial);
     World w({{backend_plan(0)}, {plan}});
     w.processes[0] = process({{10, ""}, {11, "same", "0a1b"}, {12, "same", "0a1b2"}, {13, "same"}});
     w.initialize();
@@ -286,7 +287,7 @@ BOOST_AUTO_TEST_CASE(a_token_that_is_not_there) {
 }
 
 BOOST_AUTO_TEST_CASE(portfolio_of_nothing) {
-  World w(Portfolio{});
+  World w(Plans{});
   BOOST_TEST(w.initialize() == CKR_OK);
   BOOST_TEST(w.slots().empty());
   CK_SLOT_ID slot;

@@ -39,9 +39,11 @@ class Chaos {
       : x_(seed * 0x9e3779b97f4a7c15u + 1),
         world_({{backend_plan(0, kBackendTokenLock), backend_plan(1)},
                 {token_plan(1, 0, 0, "alpha"), token_plan(2, 0, 0, "beta"),
-                 token_plan(3, 1, 0, "gamma"), token_plan(4, 1, kTokenTransparent)}}) {
-    world_.processes[0] = process({{10, "alpha"}, {11, "beta"}});
-    world_.processes[1] = process({{20, "gamma"}});
+                 token_plan(3, 1, 0, "gamma"), token_plan(4, 1, kTokenTransparent),
+                 layered_plan(5, "Delta", {layer_plan(0, "delta"), layer_plan(1, "epsilon")}),
+                 layered_plan(6, "Zeta", {layer_plan(1, "zeta"), layer_plan(0, "eta")})}}) {
+    world_.processes[0] = process({{10, "alpha"}, {11, "beta"}, {12, "delta"}, {13, "eta"}});
+    world_.processes[1] = process({{20, "gamma"}, {21, "epsilon"}, {22, "zeta"}});
   }
 
   void run(unsigned calls) {
@@ -61,10 +63,11 @@ class Chaos {
       process.lock_fails = false;
     }
     if (!world_.monitor.initialized()) BOOST_REQUIRE_EQUAL(world_.initialize(), CKR_OK);
-    for (CK_SLOT_ID slot : {1, 2, 3}) world_.open(slot); /* and all is well */
+    for (CK_SLOT_ID slot : kSlots) world_.open(slot); /* and all is well */
   }
 
  private:
+  static constexpr CK_SLOT_ID kSlots[] = {1, 2, 3, 5, 6}; /* the last two are of two layers */
   /* kUnsure: may have died of something that was under way at the same time. */
   enum class State { kLive, kUnsure, kEnding, kDead };
   struct Session {
@@ -91,12 +94,14 @@ class Chaos {
     CK_ATTRIBUTE attributes[3];
     CK_TOKEN_INFO info;
     CK_SLOT_ID slots[8];
+    CK_OBJECT_HANDLE found[4];
     CK_ULONG count = 8;
   };
 
   uint64_t next() { return x_ ^= x_ << 13, x_ ^= x_ >> 7, x_ ^= x_ << 17; }
   size_t below(size_t n) { return static_cast<size_t>(next() % n); }
-  unsigned deaths(CK_SLOT_ID slot) const { return deaths_[slot == 3]; }
+  /* Of the backend where its objects are made. */
+  unsigned deaths(CK_SLOT_ID slot) const { return deaths_[slot == 3 || slot == 6]; }
 
   /* One thing happens. False: nothing can. */
   bool act() {
@@ -147,7 +152,7 @@ class Chaos {
   bool begin() {
     memory_.push_back(std::make_unique<Memory>());
     Memory* m = memory_.back().get();
-    switch (below(12)) {
+    switch (below(14)) {
       case 0:
       case 1:
         return open(m);
@@ -164,8 +169,11 @@ class Chaos {
       case 9:
         return below(3) == 0 ? close() : log_out();
       case 10:
-        start(kC_GetTokenInfo, {1 + below(3), word(&m->info)}, [](CK_RV) {});
+        start(kC_GetTokenInfo, {kSlots[below(5)], word(&m->info)}, [](CK_RV) {});
         return true;
+      case 11:
+      case 12:
+        return find_or_log_in(m);
       default:
         if (below(25) == 0) return finalize();
         start(kC_GetSlotList, {0, word(m->slots), word(&m->count)}, [](CK_RV) {});
@@ -174,7 +182,7 @@ class Chaos {
   }
 
   bool open(Memory* m) {
-    CK_SLOT_ID slot = 1 + below(3);
+    CK_SLOT_ID slot = kSlots[below(5)];
     unsigned era = era_;
     start(kC_OpenSession, {slot, 4, 0, 0, word(&m->handle)}, [=, this](CK_RV rv) {
       if (rv != CKR_OK) return;
@@ -241,6 +249,31 @@ class Chaos {
             std::string value(m->value, m->attributes[0].ulValueLen);
             BOOST_REQUIRE_EQUAL(value, object->id);
           });
+    return true;
+  }
+
+  /* One call of a search, or a login: what they bring is not looked at, but what they do to others
+   * is. */
+  bool find_or_log_in(Memory* m) {
+    Session* session = pick(sessions_, true);
+    if (session == nullptr) return false;
+    session->uses++;
+    auto done = [=](CK_RV) { session->uses--; };
+    switch (below(4)) {
+      case 0:
+        start(kC_FindObjectsInit, {session->handle, 0, 0}, done);
+        break;
+      case 1:
+        start(kC_FindObjects, {session->handle, word(m->found), 1 + below(4), word(&m->count)},
+              done);
+        break;
+      case 2:
+        start(kC_FindObjectsFinal, {session->handle}, done);
+        break;
+      default:
+        start(kC_Login, {session->handle, CKU_USER, word("1234"), 4}, done);
+        break;
+    }
     return true;
   }
 

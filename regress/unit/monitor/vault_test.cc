@@ -43,8 +43,13 @@ Config sample() {
   c.tokens[0].serial = "77";
   c.tokens[0].allow = {"alice@R"};
   c.tokens[1].label = "Two";
-  c.tokens[1].backend = 1;
-  c.tokens[1].read_only = true;
+  c.tokens[0].layers.resize(1);
+  c.tokens[1].layers.resize(2);
+  c.tokens[1].serial = "78";
+  c.tokens[1].layers[0].backend = 1;
+  c.tokens[1].layers[0].read_only = true;
+  c.tokens[1].layers[1].required = true;
+  c.tokens[1].layers[1].pin = kPinNone;
   c.tokens[1].allow = {"uid:1000"};
   return c;
 }
@@ -146,6 +151,11 @@ BOOST_AUTO_TEST_CASE(a_verdict_becomes_a_portfolio_only_after_priv_noted_it) {
   BOOST_TEST(token->slot == 1u);
   BOOST_TEST(std::string(token->label) == "One");
   BOOST_TEST(std::string(token->serial) == "77");
+  BOOST_TEST(token->layers == 1u);
+  auto layer = f.take<PortfolioLayer>(f.monitor, RecordType::kPortfolioLayer);
+  BOOST_REQUIRE(layer.has_value());
+  BOOST_TEST(layer->backend == 0u);
+  BOOST_TEST(layer->pin == uint32_t{kPinClient});
   auto end = f.take<PortfolioEnd>(f.monitor, RecordType::kPortfolioEnd);
   BOOST_REQUIRE(end.has_value());
   BOOST_TEST(end->expires_s == 4000000000u);
@@ -211,13 +221,23 @@ BOOST_AUTO_TEST_CASE(local_clients_have_their_verdict_from_priv) {
   f.connect(4, &v);
   auto allow = f.take<Allow>(f.control, RecordType::kAllow);
   BOOST_REQUIRE(allow.has_value());
+  BOOST_TEST(allow->backends[0] == 1); /* of one of its layers each */
   BOOST_TEST(allow->backends[1] == 1);
   f.allowed(4);
-  BOOST_TEST(f.take<PortfolioBackend>(f.monitor, RecordType::kPortfolioBackend).has_value());
+  for (int i = 0; i < 2; i++)
+    BOOST_TEST(f.take<PortfolioBackend>(f.monitor, RecordType::kPortfolioBackend).has_value());
   auto token = f.take<PortfolioToken>(f.monitor, RecordType::kPortfolioToken);
   BOOST_REQUIRE(token.has_value());
   BOOST_TEST(token->slot == 2u);
-  BOOST_TEST(token->flags == uint32_t{kTokenReadOnly});
+  BOOST_TEST(token->layers == 2u);
+  auto upper = f.take<PortfolioLayer>(f.monitor, RecordType::kPortfolioLayer);
+  auto lower = f.take<PortfolioLayer>(f.monitor, RecordType::kPortfolioLayer);
+  BOOST_REQUIRE((upper.has_value() && lower.has_value()));
+  BOOST_TEST(upper->backend == 1u);
+  BOOST_TEST(upper->flags == uint32_t{kLayerReadOnly});
+  BOOST_TEST(lower->backend == 0u);
+  BOOST_TEST(lower->flags == uint32_t{kLayerRequired});
+  BOOST_TEST(lower->pin == uint32_t{kPinNone});
 }
 
 BOOST_AUTO_TEST_CASE(a_stranger_gets_an_empty_portfolio) {

@@ -1,0 +1,612 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/*
+ * SessionMonitor, calls to a token of several layers. Which layer answers is the route of the
+ * function's row; what is done on the way to it is here.
+ *
+ * Everything is written to be asked again: next() comes back after each of the monitor's own calls,
+ * and each function looks for the first thing that is still missing.
+ *
+ * Trust: a layer's library is hostile to the other layers too. It is told the client's arguments
+ * and its own handles, nothing of another's; its failure is its own, unless it is required.
+ */
+#include <algorithm>
+#include <utility>
+
+#include "packing.h"
+#include "result.h"
+#include "session_monitor.h"
+
+namespace mp11 {
+namespace {
+
+using Step = SessionMonitor::Step;
+
+/* A library has fewer mechanisms than that; what it lists beyond is not known to us. */
+constexpr CK_ULONG kMaxMechanisms = 4096;
+
+/* Digests of operation states that are remembered, with the layer of each. */
+constexpr size_t kMaxSavedStates = 64;
+
+void copy_message(const Message& from, Message* to) {
+  to->clear();
+  to->rec = from.rec;
+  to->list = from.list;
+  to->bytes.append(from.bytes.data(), from.bytes.size());
+  to->lent = from.lent;
+}
+
+/* FNV-1a, 64 bits. A client that makes two states meet mistakes the layer of its own. */
+uint64_t digest_of(std::span<const uint8_t> octets) {
+  uint64_t digest = 0xcbf29ce484222325;
+  for (uint8_t octet : octets) digest = (digest ^ octet) * 0x100000001b3;
+  return digest;
+}
+
+/* Functions after which, if they succeed with a result, an operation is over. */
+bool ends_operation(const FunctionRow& row) {
+  switch (row.number) {
+    case kC_EncryptUpdate:
+    case kC_DecryptUpdate:
+    case kC_DigestUpdate:
+    case kC_DigestKey:
+    case kC_SignUpdate:
+    case kC_VerifyUpdate:
+      return false;
+    default:
+      return row.route == Route::kContinue;
+  }
+}
+
+/* The two operations of a dual function. */
+std::pair<Operation, Operation> halves(const FunctionRow& row) {
+  switch (row.number) {
+    case kC_DigestEncryptUpdate:
+      return {Operation::kOpDigest, Operation::kOpEncrypt};
+    case kC_DecryptDigestUpdate:
+      return {Operation::kOpDecrypt, Operation::kOpDigest};
+    case kC_SignEncryptUpdate:
+      return {Operation::kOpSign, Operation::kOpEncrypt};
+    default:
+      return {Operation::kOpDecrypt, Operation::kOpVerify};
+  }
+}
+
+}  // namespace
+
+/* ---- routes ---- */
+
+Step SessionMonitor::next_layered(Call* call) {
+  if (call->round == nullptr) call->round = std::make_unique<Call::Round>();
+  call->layer = nullptr;
+  if (auto rv = refused(call, *call->token)) return answer(call, *rv);
+  Session* session = session_of(*call);
+  switch (call->row->route) {
+    case Route::kOpen:
+      if (sessions_.size() >= limits::kSessions) return answer(call, CKR_SESSION_COUNT);
+      if (auto step = need_drained(call, call->token)) return *step;
+      for (size_t n = 0; n < call->token->layers.size(); n++) {
+        uint64_t real = 0;
+        if (!call->token->layers[n].required()) continue;
+        if (auto step = need_slot(call, &call->token->layers[n], &real)) return *step;
+      }
+      return to_first_slot(call);
+    case Route::kClose:
+      return next_close(call);
+    case Route::kMergeSlot:
+      if (call->row->number == kC_GetTokenInfo) return next_merged_info(call);
+      if (call->row->number == kC_GetMechanismList) return next_mechanism_list(call);
+      if (call->row->number == kC_GetMechanismInfo) return next_mechanism_info(call);
+      return to_first_slot(call);
+    case Route::kLogin:
+      return next_login(call, session);
+    case Route::kLogout:
+      return next_logout(call, session);
+    case Route::kFind:
+      if (call->row->number == kC_FindObjectsInit) return next_find_init(call, session);
+      if (call->row->number == kC_FindObjects) return next_find(call, session);
+      return next_find_final(call, session);
+    case Route::kCreate:
+      return to_layer_that_makes(call, session);
+    case Route::kMechanismLayer:
+      return to_layer_with_mechanism(call, session);
+    case Route::kObject:
+      return to_layer_of_objects(call, session);
+    case Route::kContinue:
+    case Route::kDual:
+      return to_layer_begun(call, session);
+    case Route::kState:
+      return to_layer_of_state(call, session);
+    case Route::kPinLayer: {
+      std::optional<size_t> only;
+      for (size_t n = 0; n < call->token->layers.size(); n++) {
+        if (call->token->layers[n].plan.pin != kPinClient) continue;
+        if (only) return answer(call, CKR_FUNCTION_NOT_SUPPORTED); /* whose would it be? */
+        only = n;
+      }
+      if (!only) return answer(call, CKR_FUNCTION_NOT_SUPPORTED);
+      return to_layer(call, session, *only);
+    }
+    case Route::kFirst:
+      return to_first(call, session);
+    case Route::kWhole:
+    case Route::kAdminSlot:
+    case Route::kAdmin:
+      break;
+  }
+  return answer(call, CKR_FUNCTION_NOT_SUPPORTED);
+}
+
+SessionMonitor::Session* SessionMonitor::session_of(const Call& call) {
+  auto it = sessions_.find(call.session);
+  return it != sessions_.end() ? &it->second : nullptr;
+}
+
+/* The client's call, as it is, to the first layer that can be reached. */
+Step SessionMonitor::to_first_slot(Call* call) {
+  Call::Round& round = *call->round;
+  while (round.at < call->token->layers.size()) {
+    Layer* layer = &call->token->layers[round.at];
+    uint64_t real = 0;
+    round.spares = !layer->required();
+    if (auto step = need_slot(call, layer, &real)) return *step;
+    if (auto step = need_lock(call, layer->backend, call->row->lock)) return *step;
+    if (call->row->number == kC_OpenSession && layer->read_only())
+      call->request.rec.numbers[0] &= ~uint64_t{CKF_RW_SESSION};
+    call->request.rec.primary = real;
+    return send(call, layer->backend, layer);
+  }
+  return answer(call, round.failure);
+}
+
+Step SessionMonitor::to_first(Call* call, Session* session) {
+  Call::Round& round = *call->round;
+  while (round.at < session->real.size()) {
+    round.spares = true;
+    if (auto step = need_layer_session(call, session, round.at)) return *step;
+    return to_layer(call, session, round.at);
+  }
+  return answer(call, round.failure);
+}
+
+/* The client's call to one layer, as if there were no other. */
+Step SessionMonitor::to_layer(Call* call, Session* session, size_t n) {
+  Layer* layer = &call->token->layers[n];
+  call->round->spares = false;
+  call->layer = layer;
+  if (several_layers_named(*call, n)) return answer(call, CKR_KEY_HANDLE_INVALID);
+  if (layer->read_only())
+    if (auto rv = refused_read_only(call)) return answer(call, *rv);
+  if (begins(*call->row)) {
+    const Session::Begun& begun = session->begun[static_cast<size_t>(call->row->operation)];
+    if (begun.active && begun.layer != n && session->real[begun.layer] != 0)
+      return answer(call, CKR_OPERATION_ACTIVE);
+  }
+  if (auto step = need_layer_session(call, session, n)) return *step;
+  if (auto step = need_lock(call, layer->backend, call->row->lock)) return *step;
+  call->request.rec.primary = session->real[n];
+  return send(call, layer->backend, layer);
+}
+
+std::optional<size_t> SessionMonitor::layer_of_handle(const Call& call, uint64_t handle) const {
+  const HandleMap::Entry* entry = objects_.find(handle);
+  if (entry == nullptr || entry->slot != call.slot) return {};
+  const std::vector<Layer>& layers = call.token->layers;
+  for (size_t n = 0; n < layers.size(); n++)
+    if (layers[n].id == entry->scope) return n;
+  return {};
+}
+
+bool SessionMonitor::several_layers_named(const Call& call, size_t n) const {
+  const CallRec& rec = call.request.rec;
+  for (uint32_t i = 0; i < rec.handle_count; i++)
+    if (layer_of_handle(call, rec.handles[i]).value_or(n) != n) return true;
+  return false;
+}
+
+/* A handle that names nothing goes to the first layer: it says what is wrong. */
+Step SessionMonitor::to_layer_of_objects(Call* call, Session* session) {
+  const CallRec& rec = call->request.rec;
+  for (uint32_t i = 0; i < rec.handle_count; i++) {
+    const std::optional<size_t> n = layer_of_handle(*call, rec.handles[i]);
+    if (!n) continue;
+    if (objects_.find(rec.handles[i])->gone) return answer(call, CKR_DEVICE_REMOVED);
+    return to_layer(call, session, *n);
+  }
+  return to_first(call, session);
+}
+
+Step SessionMonitor::to_layer_begun(Call* call, Session* session) {
+  Operation operation = call->row->operation;
+  if (operation == Operation::kOpDual) {
+    const auto [one, other] = halves(*call->row);
+    const Session::Begun& first = session->begun[static_cast<size_t>(one)];
+    const Session::Begun& second = session->begun[static_cast<size_t>(other)];
+    if (first.active && second.active && first.layer != second.layer)
+      return answer(call, CKR_FUNCTION_NOT_SUPPORTED);
+    operation = first.active ? one : other;
+  }
+  Session::Begun& begun = session->begun[static_cast<size_t>(operation)];
+  if (!begun.active) return to_first(call, session);
+  if (session->real[begun.layer] == 0) {
+    begun.active = false;
+    return answer(call, CKR_DEVICE_REMOVED);
+  }
+  return to_layer(call, session, begun.layer);
+}
+
+/* A saved state is its layer's; one that is not known is given to that of its keys to judge. */
+Step SessionMonitor::to_layer_of_state(Call* call, Session* session) {
+  if (call->row->number == kC_GetOperationState) {
+    for (const Session::Begun& begun : session->begun)
+      if (begun.active && session->real[begun.layer] != 0)
+        return to_layer(call, session, begun.layer);
+    return to_first(call, session);
+  }
+  PackReader in(call->request.bytes.span());
+  const bool there = in.flag();
+  const std::span<const uint8_t> state = there ? in.octets() : std::span<const uint8_t>();
+  auto saved = call->token->saved_states.find(digest_of(state));
+  if (saved == call->token->saved_states.end()) return to_layer_of_objects(call, session);
+  if (several_layers_named(*call, saved->second)) return answer(call, CKR_SAVED_STATE_INVALID);
+  return to_layer(call, session, saved->second);
+}
+
+/* ---- where new things are made ---- */
+
+/* What a call would make and with which mechanism. False when its arguments are broken. */
+bool SessionMonitor::read_making(Call* call, std::optional<uint64_t>* mechanism, bool* on_token) {
+  const FunctionRow& row = *call->row;
+  arena_.clear();
+  Words words;
+  const bool readable = unpack_call(row, call->request, &arena_, &words);
+  if (readable) *on_token = names_token_object(row, words);
+  for (unsigned i = 0; readable && i < row.arg_count; i++) {
+    if (row.args[i].kind != ArgKind::kMechanism) continue;
+    const auto* named = reinterpret_cast<const CK_MECHANISM*>(words.w[row.args[i].first]);
+    if (named != nullptr) *mechanism = wide(named->mechanism);
+  }
+  arena_.clear();
+  return readable;
+}
+
+/*
+ * The first layer that may hold it and has the mechanism. One that cannot be reached is not passed
+ * over: a key must not lie where nobody looks for it. Where none has the mechanism, the first one
+ * says so.
+ */
+Step SessionMonitor::to_layer_that_makes(Call* call, Session* session) {
+  Call::Round& round = *call->round;
+  std::optional<uint64_t> mechanism;
+  bool on_token = false;
+  if (!read_making(call, &mechanism, &on_token)) return answer(call, CKR_ARGUMENTS_BAD);
+  std::optional<size_t> first;
+  round.spares = false;
+  for (size_t n = 0; n < session->real.size() && !round.target; n++) {
+    Layer& layer = call->token->layers[n];
+    if (on_token && layer.read_only()) continue;
+    if (!first) first = n;
+    if (mechanism) {
+      if (auto step = need_mechanisms(call, &layer)) return *step;
+      if (std::find(layer.mechanisms->begin(), layer.mechanisms->end(), *mechanism) ==
+          layer.mechanisms->end())
+        continue;
+    }
+    round.target = n;
+  }
+  if (!round.target && !first) return answer(call, CKR_TOKEN_WRITE_PROTECTED);
+  if (!round.target) round.target = first;
+  return to_layer(call, session, *round.target);
+}
+
+/* Digests and random numbers: any layer's do, so one that fails is passed over. */
+Step SessionMonitor::to_layer_with_mechanism(Call* call, Session* session) {
+  Call::Round& round = *call->round;
+  std::optional<uint64_t> mechanism;
+  bool on_token = false;
+  if (!read_making(call, &mechanism, &on_token)) return answer(call, CKR_ARGUMENTS_BAD);
+  if (!mechanism) return to_first(call, session);
+  while (round.at < session->real.size()) {
+    Layer& layer = call->token->layers[round.at];
+    round.spares = true;
+    if (auto step = need_mechanisms(call, &layer)) return *step;
+    if (std::find(layer.mechanisms->begin(), layer.mechanisms->end(), *mechanism) ==
+        layer.mechanisms->end()) {
+      round.at++;
+      continue;
+    }
+    if (auto step = need_layer_session(call, session, round.at)) return *step;
+    return to_layer(call, session, round.at);
+  }
+  return to_layer(call, session, 0); /* which knows what to say */
+}
+
+/* ---- what a layer is asked before ---- */
+
+/* A copy of the client's call, with the handles that this layer knows. */
+Step SessionMonitor::send_copy(Call* call, Layer* layer, Call::Internal what, uint64_t session) {
+  if (auto step = need_lock(call, layer->backend, call->row->lock)) return *step;
+  copy_message(call->request, &call->internal_message);
+  call->internal_message.rec.primary = session;
+  translate_handles(call, layer, &call->internal_message.rec);
+  call->layer = layer;
+  return in_flight(call, layer->backend, what, *call->row);
+}
+
+std::optional<Step> SessionMonitor::need_layer_session(Call* call, Session* session, size_t n) {
+  if (session->real[n] != 0) return {};
+  Layer* layer = &call->token->layers[n];
+  if (session->opening != nullptr && session->opening != call) return wait(call, layer->backend);
+  uint64_t slot = 0;
+  if (auto step = need_slot(call, layer, &slot)) return step;
+  session->opening = call;
+  call->opening = call->session;
+  call->layer = layer;
+  arena_.clear();
+  Words words;
+  words.w[0] = static_cast<Word>(slot);
+  words.w[1] = static_cast<Word>(session->flags | CKF_SERIAL_SESSION);
+  if (layer->read_only()) words.w[1] &= ~Word{CKF_RW_SESSION};
+  words.w[4] = reinterpret_cast<Word>(arena_.make<CK_SESSION_HANDLE>());
+  return send_internal(call, layer->backend, Call::Internal::kLayerSession,
+                       kFunctionTable[kC_OpenSession], words);
+}
+
+std::optional<Step> SessionMonitor::need_anchor(Call* call, Layer* layer) {
+  if (layer->anchor != 0) return {};
+  if (layer->anchoring != nullptr && layer->anchoring != call) return wait(call, layer->backend);
+  uint64_t slot = 0;
+  if (auto step = need_slot(call, layer, &slot)) return step;
+  layer->anchoring = call;
+  call->layer = layer;
+  arena_.clear();
+  Words words;
+  words.w[0] = static_cast<Word>(slot);
+  words.w[1] = CKF_SERIAL_SESSION;
+  words.w[4] = reinterpret_cast<Word>(arena_.make<CK_SESSION_HANDLE>());
+  return send_internal(call, layer->backend, Call::Internal::kAnchor,
+                       kFunctionTable[kC_OpenSession], words);
+}
+
+std::optional<Step> SessionMonitor::need_mechanisms(Call* call, Layer* layer) {
+  uint64_t slot = 0;
+  if (layer->mechanisms) return {};
+  if (auto step = need_slot(call, layer, &slot)) return step;
+  call->layer = layer;
+  arena_.clear();
+  auto* count = arena_.make<CK_ULONG>();
+  *count = kMaxMechanisms;
+  Words words;
+  words.w[0] = static_cast<Word>(slot);
+  words.w[1] =
+      reinterpret_cast<Word>(arena_.allocate_out(kMaxMechanisms * sizeof(CK_MECHANISM_TYPE)));
+  words.w[2] = reinterpret_cast<Word>(count);
+  return send_internal(call, layer->backend, Call::Internal::kMechanisms,
+                       kFunctionTable[kC_GetMechanismList], words);
+}
+
+/* ---- C_Login and C_Logout ---- */
+
+/*
+ * The first layer that has a PIN is given the client's call as it is, and what it says is the
+ * answer. Only after its yes do the others hear of the PIN: a wrong one is counted once, and not by
+ * each. One that counts wrong PINs already is left alone, so that it is never locked by a client
+ * who only ever typed another layer's.
+ */
+Step SessionMonitor::next_login(Call* call, Session* session) {
+  Call::Round& round = *call->round;
+  if (round.undoing) return next_logout(call, session);
+  if (call->request.rec.numbers[0] == CKU_CONTEXT_SPECIFIC) {
+    for (const Session::Begun& begun : session->begun)
+      if (begun.active && session->real[begun.layer] != 0)
+        return to_layer(call, session, begun.layer);
+    return to_first(call, session);
+  }
+  for (; round.at < session->real.size(); round.at++) {
+    Layer* layer = &call->token->layers[round.at];
+    if (layer->plan.pin == kPinNone) continue;
+    round.spares = !layer->required();
+    if (!round.led) {
+      if (auto step = need_layer_session(call, session, round.at)) return *step;
+      return send_copy(call, layer, Call::Internal::kLogin, session->real[round.at]);
+    }
+    if (layer->logged_in || layer->pin_refused) continue;
+    if (auto step = need_anchor(call, layer)) return *step;
+    if (!round.pin_is_safe) {
+      uint64_t slot = 0;
+      if (auto step = need_slot(call, layer, &slot)) return *step;
+      call->layer = layer;
+      arena_.clear();
+      Words words;
+      words.w[0] = static_cast<Word>(slot);
+      words.w[1] = reinterpret_cast<Word>(arena_.make<CK_TOKEN_INFO>());
+      return send_internal(call, layer->backend, Call::Internal::kPinState,
+                           kFunctionTable[kC_GetTokenInfo], words);
+    }
+    return send_copy(call, layer, Call::Internal::kLogin, layer->anchor);
+  }
+  if (!round.led) {
+    bool asks = false; /* some layer has a PIN, and none could be asked */
+    for (const Layer& layer : call->token->layers) asks |= layer.plan.pin != kPinNone;
+    return answer(call, asks ? round.failure : CKR_OK);
+  }
+  return answer(call, round.said);
+}
+
+/* Also of a login that was refused half-way; then its answer stands already. */
+Step SessionMonitor::next_logout(Call* call, Session* session) {
+  Call::Round& round = *call->round;
+  for (; round.at < session->real.size(); round.at++) {
+    Layer* layer = &call->token->layers[round.at];
+    round.spares = true;
+    if (layer->plan.pin == kPinNone) continue;
+    if (!layer->logged_in && round.led) continue;
+    if (layer->anchor == 0)
+      if (auto step = need_layer_session(call, session, round.at)) return *step;
+    const uint64_t real = layer->anchor != 0 ? layer->anchor : session->real[round.at];
+    arena_.clear();
+    Words words;
+    words.w[0] = static_cast<Word>(real);
+    call->layer = layer;
+    return send_internal(call, layer->backend, Call::Internal::kLogout, kFunctionTable[kC_Logout],
+                         words);
+  }
+  const CK_RV rv = round.led ? round.said : CK_RV{CKR_USER_NOT_LOGGED_IN};
+  end_logins(call->token);
+  if (rv == CKR_OK || round.undoing)
+    objects_.remove_if(
+        [call](const HandleMap::Entry& e) { return e.private_object && e.slot == call->slot; });
+  return drain(call, rv);
+}
+
+/* ---- searches ---- */
+
+/* The first layer judges the template. */
+Step SessionMonitor::next_find_init(Call* call, Session* session) {
+  Call::Round& round = *call->round;
+  for (; round.at < session->real.size(); round.at++) {
+    Layer* layer = &call->token->layers[round.at];
+    round.spares = !layer->required();
+    if (auto step = need_layer_session(call, session, round.at)) return *step;
+    /* One of an earlier search, which the first layer has lost. */
+    if (round.led && session->searches[round.at] != Session::Search::kNone) {
+      Words words;
+      words.w[0] = static_cast<Word>(session->real[round.at]);
+      call->layer = layer;
+      return send_internal(call, layer->backend, Call::Internal::kFindFinal,
+                           kFunctionTable[kC_FindObjectsFinal], words);
+    }
+    return send_copy(call, layer, Call::Internal::kFindInit, session->real[round.at]);
+  }
+  if (!round.led) return answer(call, round.failure);
+  return answer(call, round.said);
+}
+
+/*
+ * Layer by layer; one is through when it finds nothing more. The one that leads is asked each time,
+ * as it may have an opinion on what the session has done meanwhile.
+ */
+Step SessionMonitor::next_find(Call* call, Session* session) {
+  Call::Round& round = *call->round;
+  PackReader in(call->request.bytes.span());
+  const bool has_list = in.flag();
+  const uint64_t most = in.u64();
+  const bool has_count = in.flag();
+  if (!in.end() || most > limits::kHandleList) return answer(call, CKR_ARGUMENTS_BAD);
+  round.led |= has_list && has_count && most != 0 && session->searching();
+  if (!round.led) return to_first(call, session);
+  auto active = [session](size_t n) {
+    return n < session->real.size() && session->searches[n] == Session::Search::kActive &&
+           session->real[n] != 0;
+  };
+  if (!active(session->search_lead)) round.judged = true;
+  while (session->search_at < session->real.size() || !round.judged) {
+    const size_t n = round.judged ? session->search_at : session->search_lead;
+    if (!active(n)) {
+      session->search_at++;
+      continue;
+    }
+    if (round.found.size() >= most) break;
+    Layer* layer = &call->token->layers[n];
+    round.spares = true;
+    call->layer = layer;
+    arena_.clear();
+    const uint64_t room = most - round.found.size();
+    Words words;
+    words.w[0] = static_cast<Word>(session->real[n]);
+    words.w[1] = reinterpret_cast<Word>(
+        arena_.allocate_out(static_cast<size_t>(room) * sizeof(CK_OBJECT_HANDLE)));
+    words.w[2] = static_cast<Word>(room);
+    words.w[3] = reinterpret_cast<Word>(arena_.make<CK_ULONG>());
+    return send_internal(call, layer->backend, Call::Internal::kFind,
+                         kFunctionTable[kC_FindObjects], words);
+  }
+  Step step = answer(call, CKR_OK);
+  call->reply.list = round.found;
+  PackWriter out(&call->reply.bytes);
+  out.u8(1);
+  out.u64(round.found.size());
+  out.u8(1);
+  return step;
+}
+
+Step SessionMonitor::next_find_final(Call* call, Session* session) {
+  Call::Round& round = *call->round;
+  if (!session->searching() && !round.led) return to_first(call, session);
+  for (; round.at < session->real.size(); round.at++) {
+    if (session->searches[round.at] != Session::Search::kActive || session->real[round.at] == 0)
+      continue;
+    round.spares = true;
+    return send_copy(call, &call->token->layers[round.at], Call::Internal::kFindFinal,
+                     session->real[round.at]);
+  }
+  return answer(call, round.led ? round.said : round.failure);
+}
+
+/* ---- operations ---- */
+
+bool SessionMonitor::begins(const FunctionRow& row) const {
+  return row.operation != Operation::kOpNone &&
+         (row.route == Route::kObject || row.route == Route::kMechanismLayer);
+}
+
+/* Which layer the operations of a session run on, from what the library said to the call. */
+void SessionMonitor::note_operation(Call* call) {
+  const FunctionRow& row = *call->row;
+  const CallRec& rec = call->reply.rec;
+  Session* session = session_of(*call);
+  if (session == nullptr || call->layer == nullptr) return;
+  const size_t n = static_cast<size_t>(call->layer - call->token->layers.data());
+  if (row.number == kC_GetOperationState && rec.rv == CKR_OK) {
+    PackReader in(call->reply.bytes.span());
+    if (in.flag()) (void)in.u64();
+    if (!in.flag()) return;
+    std::map<uint64_t, size_t>& saved = call->token->saved_states;
+    if (saved.size() >= kMaxSavedStates) saved.clear();
+    saved[digest_of(in.octets())] = n;
+    return;
+  }
+  if (row.operation == Operation::kOpNone || row.operation >= Operation::kOpDual ||
+      row.operation == Operation::kOpFind)
+    return;
+  Session::Begun& begun = session->begun[static_cast<size_t>(row.operation)];
+  if (begins(row)) {
+    if (rec.rv == CKR_OK) begun = {n, true};
+    return;
+  }
+  if (begun.layer != n || rec.rv == CKR_BUFFER_TOO_SMALL) return;
+  if (rec.rv != CKR_OK) {
+    begun.active = false;
+    return;
+  }
+  if (!ends_operation(row)) return;
+  if (row.has(ArgKind::kBytesOut)) { /* the length alone was asked for */
+    PackReader in(call->reply.bytes.span());
+    if (in.flag()) (void)in.u64();
+    if (!in.flag()) return;
+  }
+  begun.active = false;
+}
+
+}  // namespace mp11

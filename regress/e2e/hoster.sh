@@ -1,0 +1,253 @@
+#!/bin/bash
+# Copyright (c) 2026 The multip11 authors
+#
+# Redistribution and use in source and binary forms, with or without
+# modification, are permitted provided that the following conditions
+# are met:
+# 1. Redistributions of source code must retain the above copyright
+#    notice, this list of conditions and the following disclaimer.
+# 2. Redistributions in binary form must reproduce the above copyright
+#    notice, this list of conditions and the following disclaimer in the
+#    documentation and/or other materials provided with the distribution.
+#
+# THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+# IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+# OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+# IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+# INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+# NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+# DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+# THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+# (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+# THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+
+# What a hoster gives three people: each one token of layers, the keys of the person above those of
+# the group above those of the company, from two libraries that know nothing of each other. If this
+# failed, somebody would see or lose keys, or would write where they may only read.
+# limit: 300
+. "$(dirname "$0")/../lib.sh"
+. "$MULTIP11_SOURCE/regress/e2e/lib-daemon.sh"
+need_commands softhsm2-util pkcs11-tool openssl
+
+hosted_programs
+realm_up
+realm_user carol secret || give_up "the realm has no carol"
+people="alice bob carol"
+
+# ---- The libraries: `people` holds a token for each person; `shared` those of groups and company
+
+token_of() { # BACKEND TOKEN
+  SOFTHSM2_CONF=$MULTIP11_TMP/softhsm-$1/softhsm2.conf softhsm2-util --init-token --free \
+    --label "$2" --so-pin "$SUITE_SO_PIN" --pin "$SUITE_PIN" >token.log 2>&1 ||
+    give_up "token $2: $(cat token.log)"
+}
+direct() { # BACKEND TOKEN ARGUMENT...: the library itself
+  SOFTHSM2_CONF=$MULTIP11_TMP/softhsm-$1/softhsm2.conf pkcs11-tool --module "$SOFTHSM_MODULE" \
+    --token-label "$2" --login --pin "$SUITE_PIN" "${@:3}" 2>&1
+}
+# Each key has a CKA_ID of its own, as pkcs11-tool signs with nothing else.
+declare -A id=([alice]=10 [bob]=11 [carol]=12 [ops]=13 [dev]=14 [company]=15)
+new_key() { # BACKEND TOKEN
+  direct "$1" "$2" --keypairgen --key-type rsa:2048 --label "$2's key" --id "${id[$2]}" >key.log ||
+    give_up "key of $2: $(cat key.log)"
+  direct "$1" "$2" --read-object --type pubkey --id "${id[$2]}" --output-file "$2.der" >key.log &&
+    openssl pkey -pubin -inform DER -in "$2.der" -out "$2.pem" 2>key.log ||
+    give_up "public key of $2: $(cat key.log)"
+}
+backend_softhsm people alice
+people_backend=$BACKEND_TEXT people_uid=$BACKEND_UID
+for t in bob carol; do token_of people $t; done
+backend_softhsm shared ops
+shared_backend=$BACKEND_TEXT shared_uid=$BACKEND_UID
+for t in dev company; do token_of shared $t; done
+for t in $people; do new_key people $t; done
+for t in ops dev company; do new_key shared $t; done
+if as_root; then
+  chown -R "$people_uid:$people_uid" softhsm-people
+  chown -R "$shared_uid:$shared_uid" softhsm-shared
+fi
+
+# ---- The daemon
+
+# PERSON GROUP [LAYER]: all three layers, or those without the group's
+token_text() {
+  echo "token \"$1's\" {"
+  echo "  layer { backend = people token = $1 access = read-write required = yes }"
+  [ -n "$2" ] && echo "  layer { backend = shared token = $2 access = read-only }"
+  echo "  layer { backend = shared token = company access = read-only pin = none }"
+  echo "  allow = {\"$1@$realm_name\", \"local:$1\"}"
+  echo "}"
+}
+configure_layers() { # BOB'S-GROUP
+  # Listeners whose clients are one person, for the same views by a local socket.
+  for p in $people; do
+    echo "listener $p { path = \"$MULTIP11_TMP/$p.sock\" mode = 0666 principal = $p }"
+  done
+  echo "$people_backend"
+  echo "$shared_backend"
+  echo "group ops { file = \"$MULTIP11_TMP/ops.members\" }"
+  echo "group dev { file = \"$MULTIP11_TMP/dev.members\" }"
+  for g in ops dev; do
+    echo "token \"desk of $g\" {"
+    echo "  layer { backend = shared token = $g }"
+    echo "  layer { backend = shared token = company pin = none }"
+    echo "  allow = {\"group:$g\"}"
+    echo "}"
+  done
+  token_text alice ops
+  token_text bob "$1"
+  token_text carol dev
+}
+members() { # GROUP NAME...
+  local p
+  for p in "${@:2}"; do printf '%s@%s\nlocal:%s\n' "$p" "$realm_name" "$p"; done >"$1.members"
+  chmod 644 "$1.members"
+}
+members ops alice bob
+members dev carol
+daemon_config < <(configure_layers ops)
+daemon_up
+reloaded() { [ "$(grep -c 'new configuration is in effect' "$daemon_log")" -gt "$1" ]; }
+reload() {
+  local before
+  before=$(grep -c 'new configuration is in effect' "$daemon_log")
+  kill -HUP "$DAEMON"
+  wait_for 20 reloaded "$before" || not_ok "SIGHUP has no effect"
+}
+
+use_client gss
+for p in $people; do
+  realm_kinit $p secret -c "FILE:$MULTIP11_TMP/$p.ccache" || give_up "no ticket for $p"
+  client_config "local-$p" <<<"server here { address = \"unix://$MULTIP11_TMP/$p.sock\" }"
+done
+mode=gss
+as() { # PERSON ARGUMENT...: pkcs11-tool in this mode
+  local p=$1 conf=$MULTIP11_TMP/gss.conf
+  shift
+  [ $mode = local ] && conf=$MULTIP11_TMP/local-$p.conf
+  KRB5CCNAME=FILE:$MULTIP11_TMP/$p.ccache MULTIP11_CONFIG=$conf \
+    pkcs11-tool --module "$MODULE" "$@" 2>&1
+}
+in_token() { as "$1" --token-label "$2" --login --pin "$SUITE_PIN" "${@:3}"; }
+tokens() { as "$1" -L | sed -n 's/^ *token label *: *//p' | sort | paste -sd,; }
+# What lies in it, as CLASS LABEL: a private key is seen by who is logged in where it lies.
+listed() {
+  sed -n -e 's/^\(Private\|Public\) Key Object.*/\1/p' -e 's/^  label: *//p' | paste -d' ' - - | sort |
+    paste -sd,
+}
+objects() { in_token "$1" "$2" -O | listed; }
+
+# ---- Who sees what
+
+portfolio() { # PERSON GROUP
+  check_equal "$mode: $1 sees these tokens" "$1's,desk of $2" "$(tokens $1)"
+  check_equal "$mode: $1 sees the layers of $1, $2 and company" \
+    "$(printf '%s\n' "Private $1's key" "Public $1's key" "Private $2's key" "Public $2's key" \
+      "Public company's key" | sort | paste -sd,)" "$(objects $1 "$1's")"
+  check_equal "$mode: who is not logged in sees public keys" \
+    "$(printf '%s\n' "Public $1's key" "Public $2's key" "Public company's key" | sort | paste -sd,)" \
+    "$(as $1 --token-label "$1's" -O | listed)"
+}
+echo "the text that is signed" >text
+lacks() { # PERSON TOKEN KEY'S-OWNER: there is no such key to sign with
+  ! signs "$@" && grep -q 'Private key not found' sign.log
+}
+signs() { # PERSON TOKEN KEY'S-OWNER
+  rm -f signature
+  in_token "$1" "$2" --sign --mechanism SHA256-RSA-PKCS --id "${id[$3]}" --input-file text \
+    --output-file signature >sign.log && [ -s signature ] &&
+    openssl dgst -sha256 -verify "$3.pem" -signature signature text || {
+    cat sign.log
+    return 1
+  }
+}
+for mode in gss local; do
+  portfolio alice ops
+  portfolio bob ops
+  portfolio carol dev
+  for p in "alice ops" "bob ops" "carol dev"; do
+    read -r who group <<<"$p"
+    check "$mode: $who signs with a key of their own" signs $who "$who's" $who
+    check "$mode: $who signs with the key of $group below it" signs $who "$who's" $group
+    check "$mode: $who signs with it in the group's token" signs $who "desk of $group" $group
+    check "$mode: $who does not sign with the company's" lacks $who "$who's" company
+  done
+  check "$mode: carol does not sign with a key of ops" lacks carol "carol's" ops
+done
+mode=gss
+
+# ---- Where things are written
+
+state_of() { direct shared "$1" -O | grep -v '^Using slot' | sort; }
+before=$(state_of ops; state_of company)
+check_match "there is something to be kept" "company's key" "$before"
+check "alice makes a key" in_token alice "alice's" --keypairgen --key-type EC:prime256v1 \
+  --label "alice's new" --id 77
+check_match "it lies on her own layer" "alice's new" "$(direct people alice -O)"
+check_match "and she finds it" "Private alice's new" "$(objects alice "alice's" | tr , '\n')"
+refused() { # WHAT ERROR PERSON ARGUMENT...
+  check_match "$1" "$2" "$(in_token "${@:3}")"
+}
+prohibited='CKR_ACTION_PROHIBITED|0x1b\)' # no name in older versions
+refused "bob cannot remove the key of ops" "$prohibited" \
+  bob "bob's" --delete-object --type privkey --id "${id[ops]}"
+refused "nor the company's" "$prohibited" \
+  bob "bob's" --delete-object --type pubkey --id "${id[company]}"
+refused "nor change it" "$prohibited" \
+  bob "bob's" --set-id 99 --type privkey --id "${id[ops]}"
+refused "nor make one where all layers are read-only" CKR_TOKEN_WRITE_PROTECTED \
+  bob "desk of ops" --keypairgen --key-type EC:prime256v1 --label planted --id 78
+check "alice removes her new key" \
+  in_token alice "alice's" --delete-object --type privkey --label "alice's new"
+check_equal "nothing of it is on the read-only layers" "$before" "$(state_of ops; state_of company)"
+
+# ---- Wrong PINs
+
+flags() { # BACKEND TOKEN: what the library says of the PIN of a token
+  SOFTHSM2_CONF=$MULTIP11_TMP/softhsm-$1/softhsm2.conf pkcs11-tool --module "$SOFTHSM_MODULE" -L 2>&1 |
+    grep -A5 "token label *: $2\$" | grep 'token flags'
+}
+as_it_was=$(flags shared ops)
+refused=0
+for i in {1..12}; do
+  as alice --token-label "alice's" --login --pin "wrong$i" -O >wrong.out || refused=$((refused + 1))
+done
+check_equal "each of twelve wrong PINs is refused" 12 $refused
+check_match "her own token has counted them" 'count low|final try|locked' "$(flags people alice)"
+check_equal "the group's token has heard of none" "$as_it_was" "$(flags shared ops)"
+check "the right PIN opens all layers" signs alice "alice's" ops
+check "and the group's token is open to direct use" direct shared ops -O
+
+# Who has another PIN than the group's token makes it be left out, once and not until it is locked.
+check_match "bob gets another PIN" "successfully changed" \
+  "$(direct people bob --change-pin --new-pin 5678)"
+for i in {1..12}; do as bob --token-label "bob's" --login --pin 5678 -O >other.out; done
+check_equal "he has his own keys with it, and of the group's what is public" \
+  "Private bob's key,Public bob's key,Public company's key,Public ops's key" "$(listed <other.out)"
+check "meanwhile alice does without the group's" lacks alice "alice's" ops
+check_equal "which is not locked" "" "$(flags shared ops | grep -E "final try|locked")"
+check "the right PIN for it alone" signs alice "desk of ops" ops
+check "gives it back" signs alice "alice's" ops
+check_match "bob gets his old PIN" "successfully changed" \
+  "$(direct people bob --pin 5678 --change-pin --new-pin "$SUITE_PIN")"
+
+# ---- Bob leaves ops
+
+members ops alice
+reload
+check_equal "without him in the group's file its token is gone" "bob's" "$(tokens bob)"
+check_fails "also for who knows its label" in_token bob "desk of ops" -O
+check_equal "alice still sees it" "alice's,desk of ops" "$(tokens alice)"
+daemon_config < <(configure_layers "")
+reload
+check_equal "and when the layer is gone, nothing of ops is left" \
+  "Private bob's key,Public bob's key,Public company's key" "$(objects bob "bob's")"
+check "he does not sign with its key" lacks bob "bob's" ops
+check "he signs with his own" signs bob "bob's" bob
+check "alice signs with the key of ops" signs alice "alice's" ops
+members ops alice bob
+reload
+check_equal "who comes back sees the group again" "bob's,desk of ops" "$(tokens bob)"
+
+daemon_down
+finish
