@@ -485,6 +485,10 @@ class Checker {
       layer.read_only = r.choice("access", {"read-only", "read-write"}) == "read-only";
     layer.required = r.flag("required", false);
     layer.pin = pin_of(r);
+    layer.allow = rules(r, "allow");
+    if (r.has("allow") && r.list("allow").empty())
+      r.error("allow",
+              "names nobody, and no allow is for whoever sees the token; remove the layer");
     if (found != all.end()) token_once(*t, layer, name);
     t->layers.push_back(std::move(layer));
   }

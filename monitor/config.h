@@ -101,6 +101,7 @@ struct LayerConfig {
   bool read_only = false;
   bool required = false;
   PinMode pin = kPinClient;
+  std::vector<std::string> allow; /* empty: for whoever sees the token */
 };
 
 struct TokenConfig {

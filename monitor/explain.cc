@@ -99,20 +99,42 @@ std::string describe(const Config& config, const LayerConfig& layer, bool admin)
   return text + ", line " + std::to_string(layer.line) + "\n";
 }
 
+std::string why(const Config& config, const std::vector<std::string>& allow,
+                const Policy::Reason& reason, int line) {
+  const std::string& rule = allow[reason.rule];
+  std::string text = "\"" + rule + "\", line " + std::to_string(line);
+  if (const GroupConfig* group = config.group_of(rule)) {
+    const GroupMember& member = group->all[reason.member];
+    text += "; its member \"" + member.rule + "\", " + member.where;
+  }
+  return text;
+}
+
+std::string describe_layers(const Config& config, const TokenConfig& token,
+                            const Policy::Match& match) {
+  std::string text;
+  auto seen = match.layers.begin();
+  for (uint32_t n = 0; n < token.layers.size(); n++) {
+    const LayerConfig& layer = token.layers[n];
+    text += describe(config, layer, token.admin);
+    if (seen == match.layers.end() || seen->layer != n) {
+      text += "    not seen, as none of its entries of allow matches\n";
+      continue;
+    }
+    if (seen->reason)
+      text += "    allowed by: " + why(config, layer.allow, *seen->reason, layer.line) + "\n";
+    ++seen;
+  }
+  return text;
+}
+
 std::string describe(const Config& config, const Entry& entry, const Policy::Match& match) {
   std::string text = "slot " + std::to_string(match.token + 1) + ": " + name_of(entry) + "\n";
   if (entry.token == nullptr)
     text = name_of(entry) + ", read-write" + (entry.backend->admin ? ", admin" : "") + "\n";
   else
-    for (const LayerConfig& layer : entry.token->layers)
-      text += describe(config, layer, entry.token->admin);
-  const std::string& rule = entry.allow()[match.rule];
-  text += "  allowed by: \"" + rule + "\", line " + std::to_string(entry.line());
-  if (const GroupConfig* group = config.group_of(rule)) {
-    const GroupMember& member = group->all[match.member];
-    text += "; its member \"" + member.rule + "\", " + member.where;
-  }
-  return text + "\n";
+    text += describe_layers(config, *entry.token, match);
+  return text + "  allowed by: " + why(config, entry.allow(), match.reason, entry.line()) + "\n";
 }
 
 }  // namespace
@@ -136,7 +158,7 @@ Result<std::string> explain(const Config& config, const std::string& spec, bool*
     asked += wanted;
     if (wanted && seen) {
       text += describe(config, entries[i], *match);
-      *sees = true;
+      *sees |= !match->layers.empty();
     }
     if (wanted && !seen && question->token)
       text += name_of(entries[i]) + ", line " + std::to_string(entries[i].line()) +

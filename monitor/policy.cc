@@ -99,7 +99,8 @@ bool token_is_good(const PolicyToken& token, const PolicyHead& head) {
 
 bool layer_is_good(const PolicyLayer& layer, const PolicyHead& head) {
   return layer.backend < head.backends && (layer.flags & ~kLayerFlagsKnown) == 0 &&
-         (layer.pin == kPinClient || layer.pin == kPinNone) && text_ends(layer.at_backend);
+         (layer.pin == kPinClient || layer.pin == kPinNone) &&
+         rules_are_there(layer.first_rule, layer.rule_count, head) && text_ends(layer.at_backend);
 }
 
 PolicyLayer make_layer(const LayerConfig& from) {
@@ -126,7 +127,13 @@ std::vector<uint8_t> serialise_policy(const Config& config) {
     token.slot = tokens.size() + 1;
     token.first_layer = static_cast<uint32_t>(layers.size());
     token.layer_count = static_cast<uint32_t>(its_layers.size());
-    for (const LayerConfig& layer : its_layers) layers.push_back(make_layer(layer));
+    for (const LayerConfig& from : its_layers) {
+      PolicyLayer layer = make_layer(from);
+      layer.first_rule = static_cast<uint32_t>(rules.size());
+      layer.rule_count = static_cast<uint32_t>(from.allow.size());
+      for (const std::string& text : from.allow) rules.push_back(make_rule(config, text));
+      layers.push_back(layer);
+    }
     token.first_rule = static_cast<uint32_t>(rules.size());
     token.rule_count = static_cast<uint32_t>(allow.size());
     for (const std::string& text : allow) rules.push_back(make_rule(config, text));
@@ -265,21 +272,32 @@ std::vector<Policy::Match> Policy::matches(const Verdict& verdict) const {
     members.push_back(first_match(group.first_rule, group.rule_count,
                                   [&](const Rule& rule) { return matches_one(rule, subject); }));
   auto is_member = [&](uint32_t group) { return members[group] < groups_[group].rule_count; };
-  for (uint32_t i = 0; i < tokens_.size(); i++) {
-    const PolicyToken& token = tokens_[i];
-    const uint32_t r = first_match(token.first_rule, token.rule_count, [&](const Rule& rule) {
+  auto reason = [&](uint32_t first, uint32_t count) -> std::optional<Reason> {
+    const uint32_t r = first_match(first, count, [&](const Rule& rule) {
       return rule.kind == kRuleGroup ? is_member(rule.group) : matches_one(rule, subject);
     });
-    if (r == token.rule_count) continue;
-    const Rule& rule = rules_[token.first_rule + r];
-    all.push_back({i, r, rule.kind == kRuleGroup ? members[rule.group] : 0});
+    if (r == count) return {};
+    const Rule& rule = rules_[first + r];
+    return Reason{r, rule.kind == kRuleGroup ? members[rule.group] : 0};
+  };
+  for (uint32_t i = 0; i < tokens_.size(); i++) {
+    const std::optional<Reason> why = reason(tokens_[i].first_rule, tokens_[i].rule_count);
+    if (!why) continue;
+    Match match{i, *why, {}};
+    const std::span<const PolicyLayer> its = layers(tokens_[i]);
+    for (uint32_t n = 0; n < its.size(); n++) {
+      const std::optional<Reason> layers_why = reason(its[n].first_rule, its[n].rule_count);
+      if (its[n].rule_count == 0 || layers_why) match.layers.push_back({n, layers_why});
+    }
+    all.push_back(std::move(match));
   }
   return all;
 }
 
 std::vector<uint32_t> Policy::visible(const Verdict& verdict) const {
   std::vector<uint32_t> seen;
-  for (const Match& match : matches(verdict)) seen.push_back(match.token);
+  for (const Match& match : matches(verdict))
+    if (!match.layers.empty()) seen.push_back(match.token);
   return seen;
 }
 

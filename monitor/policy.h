@@ -35,6 +35,7 @@
  */
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -47,7 +48,7 @@
 namespace mp11 {
 
 inline constexpr uint32_t kPolicyMagic = 0x4d503131; /* "MP11" */
-inline constexpr uint32_t kPolicyVersion = 4;
+inline constexpr uint32_t kPolicyVersion = 5;
 inline constexpr uint32_t kPolicyRules = 65536; /* in one policy, with those of its groups */
 inline constexpr uint32_t kPolicyGroups = 4096;
 inline constexpr uint32_t kPolicyLayers = 16384; /* of all tokens */
@@ -87,6 +88,8 @@ struct PolicyLayer {
   uint32_t backend; /* index */
   uint32_t flags;   /* LayerFlags */
   uint32_t pin;     /* PinMode */
+  uint32_t first_rule;
+  uint32_t rule_count; /* 0: for whoever sees the token */
   BackendToken at_backend;
 };
 
@@ -125,11 +128,21 @@ class Policy {
    */
   std::vector<uint32_t> visible(const Verdict& verdict) const;
 
-  /* Why: the first entry of a token's allow list that matches, and of a group its first member. */
-  struct Match {
-    uint32_t token;
+  /* Why: the first entry of an allow list that matches, and of a group its first member. */
+  struct Reason {
     uint32_t rule;   /* place in the allow list */
     uint32_t member; /* place in the group; 0 when the entry is none */
+  };
+  /* A layer that has no list of its own has no reason of its own. */
+  struct LayerMatch {
+    uint32_t layer; /* place in the token */
+    std::optional<Reason> reason;
+  };
+  /* A token whose list matches. It is seen if it has layers that are. */
+  struct Match {
+    uint32_t token;
+    Reason reason;
+    std::vector<LayerMatch> layers;
   };
   std::vector<Match> matches(const Verdict& verdict) const;
 

@@ -268,7 +268,13 @@ std::optional<Step> SessionMonitor::need_slot(Call* call, Layer* layer, uint64_t
     return {};
   }
   if (layer->locating != nullptr && layer->locating != call) return wait(call, layer->backend);
-  if (layer->locating == nullptr) {
+  if (layer->locating == nullptr || call->seeking != layer) {
+    /* Of another layer it was looking for, when that one's library died, the list is no use. */
+    Layer* other = std::exchange(call->seeking, layer);
+    if (other != nullptr && other != layer && other->locating == call) {
+      other->locating = nullptr;
+      host_->changed();
+    }
     layer->locating = call;
     call->listed = false;
   }

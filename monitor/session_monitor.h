@@ -220,6 +220,7 @@ class SessionMonitor {
     Backend* asked = nullptr;   /* whose failures those are */
     Token* token = nullptr;     /* of the call; nullptr: no token of the portfolio */
     Layer* layer = nullptr;     /* of the call in flight; nullptr: the same */
+    Layer* seeking = nullptr;   /* whose real slot it looks for, or found last */
     uint64_t slot = 0;          /* virtual slot of the call */
     uint64_t open_flags = 0;    /* of C_OpenSession, before they are changed for a layer */
     uint64_t opening = 0;       /* virtual session that it opens in a layer */

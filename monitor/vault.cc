@@ -172,19 +172,26 @@ bool Vault::take_verdict(Connection* connection, const Verdict& verdict, bool fr
     return false; /* auth may not speak for local users */
   }
   connection->verdict = verdict;
-  connection->tokens = policy_.visible(verdict);
+  connection->tokens = policy_.matches(verdict);
+  std::erase_if(connection->tokens, [](const Policy::Match& m) { return m.layers.empty(); });
   connection->phase = kAllowedAwaited;
   Allow allow = make_record<Allow>(RecordType::kAllow);
   allow.connection = connection->name;
-  for (uint32_t token : connection->tokens)
-    for (const PolicyLayer& layer : policy_.layers(policy_.tokens()[token]))
-      allow.backends[layer.backend] = 1;
+  for (const Policy::Match& match : connection->tokens)
+    for (const PolicyLayer* layer : seen_layers(match)) allow.backends[layer->backend] = 1;
   allow.verdict = verdict;
   tell_priv(allow);
   return true;
 }
 
 /* ---- monitor */
+
+std::vector<const PolicyLayer*> Vault::seen_layers(const Policy::Match& match) const {
+  const std::span<const PolicyLayer> all = policy_.layers(policy_.tokens()[match.token]);
+  std::vector<const PolicyLayer*> seen;
+  for (const Policy::LayerMatch& one : match.layers) seen.push_back(&all[one.layer]);
+  return seen;
+}
 
 void Vault::queue_portfolio(Connection* connection) {
   std::vector<bool> told(policy_.backends().size());
@@ -201,24 +208,23 @@ void Vault::queue_portfolio(Connection* connection) {
     std::memcpy(backend.name, from.name, sizeof backend.name);
     connection->unsent.push_back(octets_of(backend));
   };
-  for (uint32_t index : connection->tokens)
-    for (const PolicyLayer& layer : policy_.layers(policy_.tokens()[index]))
-      queue_backend(layer.backend);
-  for (uint32_t index : connection->tokens) {
-    const PolicyToken& from = policy_.tokens()[index];
+  for (const Policy::Match& match : connection->tokens)
+    for (const PolicyLayer* layer : seen_layers(match)) queue_backend(layer->backend);
+  for (const Policy::Match& match : connection->tokens) {
+    const PolicyToken& from = policy_.tokens()[match.token];
     PortfolioToken token = make_record<PortfolioToken>(RecordType::kPortfolioToken);
     token.slot = from.slot;
     token.flags = from.flags;
-    token.layers = from.layer_count;
+    token.layers = static_cast<uint32_t>(match.layers.size());
     std::memcpy(token.label, from.label, sizeof token.label);
     std::memcpy(token.serial, from.serial, sizeof token.serial);
     connection->unsent.push_back(octets_of(token));
-    for (const PolicyLayer& its : policy_.layers(from)) {
+    for (const PolicyLayer* its : seen_layers(match)) {
       PortfolioLayer layer = make_record<PortfolioLayer>(RecordType::kPortfolioLayer);
-      layer.backend = its.backend;
-      layer.flags = its.flags;
-      layer.pin = its.pin;
-      layer.at_backend = its.at_backend;
+      layer.backend = its->backend;
+      layer.flags = its->flags;
+      layer.pin = its->pin;
+      layer.at_backend = its->at_backend;
       connection->unsent.push_back(octets_of(layer));
     }
   }

@@ -66,7 +66,7 @@ class Vault {
     Phase phase = kVerdictAwaited;
     Watch auth, monitor;
     Verdict verdict{};
-    std::vector<uint32_t> tokens;            /* indices, once the verdict is there */
+    std::vector<Policy::Match> tokens;       /* that it sees, once the verdict is there */
     std::deque<std::vector<uint8_t>> unsent; /* for the monitor */
   };
   /* One row for each request from [priv]: its type, in which phases of the connection, who answers.
@@ -88,6 +88,7 @@ class Vault {
 
   /* False when the verdict is not one to act on. */
   bool take_verdict(Connection* connection, const Verdict& verdict, bool from_auth);
+  std::vector<const PolicyLayer*> seen_layers(const Policy::Match& match) const;
   void queue_portfolio(Connection* connection);
   void flush(Connection* connection);
   /* Asks [priv] to end the connection, and forgets it. */

@@ -100,7 +100,22 @@ Portfolio all_of(std::vector<PortfolioBackend> backends, const std::vector<Token
   return portfolio;
 }
 
+/* One token of three layers on two backends. */
+Portfolio layered(uint8_t choice) {
+  TokenPlan first = token_plan(1, 0, 0, "a", (choice & 4) != 0 ? uint32_t{kLayerRequired} : 0u);
+  Portfolio all = all_of(
+      {backend_plan(0, (choice & 8) != 0 ? uint32_t{kBackendTokenLock} : 0u), backend_plan(1, 0)},
+      {first});
+  all.tokens[0].layers = 3;
+  all.tokens[0].serial[0] = '1';
+  all.layers.push_back(token_plan(1, 1, 0, "b", kLayerReadOnly).layer);
+  all.layers.push_back(token_plan(1, (choice & 32) != 0, 0, "c").layer);
+  if ((choice & 16) != 0) all.layers.back().pin = kPinNone;
+  return all;
+}
+
 Portfolio portfolio(uint8_t choice) {
+  if (choice >= 192) return layered(choice);
   const uint32_t lock = (choice & 8) != 0 ? uint32_t{kBackendTokenLock} : 0u;
   const uint32_t read_only = (choice & 16) != 0 ? uint32_t{kLayerReadOnly} : 0u;
   const uint32_t flags = (choice & 32) != 0 ? uint32_t{kTokenAdmin} : 0u;
@@ -136,11 +151,12 @@ struct Run {
   enum class State { kFree, kReady, kWaiting, kLocking, kSent };
   SessionMonitor::Call call;
   State state = State::kFree;
-  CallRec asked;         /* the client's record */
-  uint32_t backend = 0;  /* locking, or sent to */
-  Message sent;          /* as the backend has it */
-  bool internal = false; /* sent is the monitor's own call */
-  uint64_t slot = 0;     /* virtual, or kNoSlot; of the call that was sent */
+  CallRec asked;            /* the client's record */
+  uint32_t backend = 0;     /* locking, or sent to */
+  Message sent;             /* as the backend has it */
+  bool internal = false;    /* sent is the monitor's own call */
+  uint64_t slot = 0;        /* virtual, or kNoSlot; of the call that was sent */
+  std::vector<Given> found; /* of a token of several layers: what its layers found, in order */
 };
 
 struct Backend {
@@ -148,7 +164,8 @@ struct Backend {
   bool starting = false, running = false, initialized = false;
   uint64_t life = 0;
   Run* locked_by = nullptr;
-  std::set<uint64_t> slots; /* that it has ever named */
+  std::set<uint64_t> slots;    /* that it has ever named */
+  std::set<uint64_t> sessions; /* that it has given in this life */
 };
 
 class World : public MonitorHost {
@@ -314,6 +331,7 @@ class World : public MonitorHost {
     FUZZ_REQUIRE(message.list.empty());
     FUZZ_REQUIRE((rec.flags & (kFlagReply | kFlagMore)) == 0);
     FUZZ_REQUIRE(backend.initialized || rec.function == kC_Initialize);
+    if (several_layers()) return check_layered(run, *row);
     if (row->lock != LockMode::kNoLock && lock_plan(run->backend))
       FUZZ_REQUIRE(backend.locked_by == run);
     if (run->internal) {
@@ -326,6 +344,59 @@ class World : public MonitorHost {
     FUZZ_REQUIRE(rec.function == run->asked.function);
     check_translation(run, *row);
     check_rules(*run, *row);
+  }
+
+  bool several_layers() const { return plan_.layers.size() != plan_.tokens.size(); }
+
+  /*
+   * To a layer of a token of several: slots and sessions are what its library gave in this life,
+   * and a handle is what the client was given it for.
+   */
+  void check_layered(Run* run, const FunctionRow& row) {
+    const CallRec& rec = run->sent.rec;
+    const Backend& backend = backends_[run->backend];
+    if (row.lock != LockMode::kNoLock && lock_plan(run->backend))
+      FUZZ_REQUIRE(backend.locked_by == run);
+    FUZZ_REQUIRE(row.route != Route::kAdmin && row.route != Route::kAdminSlot);
+    FUZZ_REQUIRE(row.number != kC_Login || rec.numbers[0] != CKU_SO);
+    if (row.has(ArgKind::kSession)) FUZZ_REQUIRE(backend.sessions.count(rec.primary) != 0);
+    if (row.has(ArgKind::kSlot)) FUZZ_REQUIRE(backend.slots.count(rec.primary) != 0);
+    FUZZ_REQUIRE(run->internal || rec.function == run->asked.function);
+    if (run->internal && rec.handle_count == 0) return;
+    FUZZ_REQUIRE(rec.function == run->asked.function);
+    FUZZ_REQUIRE(rec.handle_count == run->asked.handle_count);
+    for (uint32_t i = 0; i < rec.handle_count; i++) {
+      if (rec.handles[i] == CK_INVALID_HANDLE || rec.handles[i] == kNone) continue;
+      auto it = objects_.find(run->asked.handles[i]);
+      if (it == objects_.end()) { /* guessed: found in a search whose answer it has not had */
+        FUZZ_REQUIRE(objects_given_.count(run->asked.handles[i]) == 0);
+        continue;
+      }
+      FUZZ_REQUIRE((it->second == Given{run->backend, backend.life, 1, rec.handles[i]}));
+    }
+  }
+
+  /* What a layer gave. */
+  void learn_layered(Run* run, const CallRec& replied, const std::vector<uint64_t>& list) {
+    Backend& backend = backends_[run->backend];
+    const uint32_t function = run->sent.rec.function;
+    run->slot = 1;
+    if (function == kC_OpenSession && replied.rv == CKR_OK)
+      backend.sessions.insert(replied.handles[0]);
+    if (function != kC_FindObjects || !run->internal) return;
+    for (uint64_t real : list) run->found.push_back({run->backend, backend.life, 1, real});
+  }
+
+  /* The handles of an answer stand for what the layers found, in this order. */
+  void learn_found(const Run& run) {
+    const std::vector<uint64_t>& list = run.call.reply.list;
+    if (run.call.reply.rec.rv != CKR_OK || list.size() != run.found.size()) return;
+    for (size_t i = 0; i < list.size(); i++) {
+      auto [it, fresh] = objects_given_.try_emplace(list[i], run.found[i]);
+      FUZZ_REQUIRE(fresh || it->second == run.found[i]);
+      if (fresh) objects_ever_.push_back(list[i]);
+      objects_[list[i]] = run.found[i];
+    }
   }
 
   bool lock_plan(uint32_t number) const {
@@ -468,6 +539,7 @@ class World : public MonitorHost {
     Backend& backend = backends_[number];
     backend.starting = backend.running = backend.initialized = false;
     backend.life++;
+    backend.sessions.clear();
     backend.locked_by = nullptr;
     for (Run& run : runs_)
       if (outside(run) && run.backend == number) run.state = Run::State::kReady;
@@ -486,7 +558,10 @@ class World : public MonitorHost {
     const CallRec replied = reply.rec;
     const std::vector<uint64_t> list = reply.list;
     run->state = Run::State::kReady;
+    const uint64_t life = backend.life;
+    if (several_layers()) learn_layered(run, replied, list);
     monitor_.replied(&run->call);
+    if (backend.life != life) backend.sessions.clear();
     if (run->internal || run->call.reply.rec.rv != CKR_OK) return;
     learn(*run, replied, list);
     forget(*run);
@@ -580,6 +655,8 @@ class World : public MonitorHost {
       FUZZ_REQUIRE(handle < kNone && (handle != 0 || rec.function == kC_GetSlotList));
     if (rec.function == kC_WaitForSlotEvent && rec.rv == CKR_OK) FUZZ_REQUIRE(rec.primary < kNone);
     if (rec.function == kC_Finalize && rec.rv == CKR_OK) FUZZ_REQUIRE(!monitor_.initialized());
+    if (several_layers()) learn_found(*run);
+    run->found.clear();
     run->call.reset();
     run->state = Run::State::kFree;
   }

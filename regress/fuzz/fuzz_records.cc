@@ -230,12 +230,12 @@ class VaultWorld {
       }
       connections_[allow->connection].asked = true;
       const Policy known = policy();
-      const std::vector<uint32_t> visible = known.visible(allow->verdict);
+      const std::vector<Policy::Match> visible = known.matches(allow->verdict);
       for (uint32_t backend = 0; backend < limits::kBackends; backend++) {
         bool may = false;
-        for (uint32_t token : visible)
-          for (const PolicyLayer& layer : known.layers(known.tokens()[token]))
-            may |= layer.backend == backend;
+        for (const Policy::Match& match : visible)
+          for (const Policy::LayerMatch& one : match.layers)
+            may |= known.layers(known.tokens()[match.token])[one.layer].backend == backend;
         FUZZ_REQUIRE(allow->backends[backend] == (may ? 1 : 0));
       }
     }

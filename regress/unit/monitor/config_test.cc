@@ -129,7 +129,8 @@ BOOST_AUTO_TEST_CASE(dump_reads_back_the_same) {
       "access = read-write "
       "serial = 1 allow = {\"*/admin@R\", \"uid:7\", \"local:web\", \"group:g\"} }\n"
       "token Layered { layer { backend = hsm token = a access = read-write } "
-      "layer { backend = tr token = b required = yes } layer { backend = tr token = c pin = none } "
+      "layer { backend = tr token = b required = yes allow = {\"uid:7\", \"group:g\"} } layer { "
+      "backend = tr token = c pin = none } "
       "allow = {\"uid:7\"} }\n"
       "group g { members = {\"a\\\\*@R\"} file = \"" +
       dir.file("members") + "\" unix-group = root realm = R }\n";
@@ -143,6 +144,8 @@ BOOST_AUTO_TEST_CASE(dump_reads_back_the_same) {
   const std::vector<LayerConfig>& layers = second.config->tokens.at(1).layers;
   BOOST_REQUIRE(layers.size() == 3u);
   BOOST_TEST(!layers[0].read_only);
+  BOOST_TEST((layers[1].allow == std::vector<std::string>{"uid:7", "group:g"}));
+  BOOST_TEST(layers[0].allow.empty());
   BOOST_TEST((layers[1].read_only && layers[1].required && layers[1].backend == 1u));
   BOOST_TEST((layers[2].read_only && !layers[2].required && layers[2].pin == kPinNone));
   BOOST_TEST(second.config->tokens[1].serial == "2522337e36b545b7"); /* of "Layered", for ever */
@@ -331,6 +334,8 @@ BOOST_AUTO_TEST_CASE(tokens) {
                             "layer { backend = hsm token = b } allow = {\"a@B\"} }\n",
                         6, "is that of token 'A'"));
   BOOST_TEST(bad("layer { backend = hsm pin = given } allow = {\"a@B\"}", "client or none"));
+  BOOST_TEST(bad("layer { backend = hsm allow = {} } allow = {\"a@B\"}", "names nobody"));
+  BOOST_TEST(bad("layer { backend = hsm allow = {\"alice\"} } allow = {\"a@B\"}", "has no realm"));
   BOOST_TEST(bad("layer { backend = hsm access = write } allow = {\"a@B\"}", "read-only"));
   BOOST_TEST(bad("layer { backend = hsm required = perhaps } allow = {\"a@B\"}", "required"));
   BOOST_TEST(bad("layer { backend = other } allow = {\"a@B\"}", "no backend 'other'"));

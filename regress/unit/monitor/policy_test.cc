@@ -191,6 +191,8 @@ BOOST_AUTO_TEST_CASE(a_damaged_policy_is_refused) {
   BOOST_TEST(damaged(offsetof(PolicyHead, layers), 5)); /* fewer than the tokens name */
   BOOST_TEST(damaged(layers + offsetof(PolicyLayer, flags) + 3, 0x80));
   BOOST_TEST(damaged(layers + offsetof(PolicyLayer, pin), 0));
+  BOOST_TEST(damaged(layers + offsetof(PolicyLayer, first_rule) + 3, 0xff));
+  BOOST_TEST(damaged(layers + offsetof(PolicyLayer, rule_count) + 3, 0xff));
   BOOST_TEST(damaged(layers + offsetof(PolicyLayer, pin), 3));
   BOOST_TEST(damaged(tokens + offsetof(PolicyToken, layer_count), 0));
   BOOST_TEST(damaged(tokens + offsetof(PolicyToken, layer_count), 7));
@@ -235,9 +237,41 @@ BOOST_AUTO_TEST_CASE(groups) {
   BOOST_TEST(see(kVerdictLocal, "group:staff") == Tokens{});
   auto matches = policy->matches(verdict(kVerdictKerberos, "eve/staff@R"));
   BOOST_REQUIRE(matches.size() == 2u);
-  BOOST_TEST(matches[0].rule == 1u);
-  BOOST_TEST(matches[0].member == 2u);
-  BOOST_TEST(matches[1].rule == 0u);
+  BOOST_TEST(matches[0].reason.rule == 1u);
+  BOOST_TEST(matches[0].reason.member == 2u);
+  BOOST_TEST(matches[1].reason.rule == 0u);
+}
+
+BOOST_AUTO_TEST_CASE(layers_for_some) {
+  Config c = with_groups();
+  c.tokens[2].allow = {"*@R"};
+  c.tokens[2].layers[0].allow = {"alice@R"};
+  c.tokens[2].layers[1].allow = {"uid:7", "group:staff"};
+  c.tokens[2].layers[2].allow = {"alice@R", "bob@R"};
+  auto policy = Policy::read(serialise_policy(c));
+  BOOST_REQUIRE(policy.ok());
+  using Layers = std::vector<uint32_t>;
+  auto layers = [&](const char* name) {
+    Layers seen;
+    for (const Policy::Match& match : policy->matches(verdict(kVerdictKerberos, name)))
+      for (const Policy::LayerMatch& layer : match.layers)
+        if (match.token == 2) seen.push_back(layer.layer);
+    return seen;
+  };
+  BOOST_TEST((layers("alice@R") == Layers{0, 2}));
+  BOOST_TEST((layers("bob@R") == Layers{1, 2}));
+  BOOST_TEST(layers("carol@R").empty());
+  BOOST_TEST(policy->visible(verdict(kVerdictKerberos, "carol@R")) == Tokens{});
+  BOOST_TEST((policy->visible(verdict(kVerdictKerberos, "alice@R")) == Tokens{0, 2}));
+  bool sees = true;
+  auto text = explain(c, "user=carol@R,token=Nobody's", &sees);
+  BOOST_REQUIRE(text.ok());
+  BOOST_TEST(!sees);
+  BOOST_TEST(text->find("not seen, as none of its entries of allow matches") != std::string::npos);
+  text = explain(c, "user=bob@R,token=Nobody's", &sees);
+  BOOST_TEST(sees);
+  BOOST_TEST(text->find("    allowed by: \"group:staff\", line 7; its member \"bob@R\"") !=
+             std::string::npos);
 }
 
 BOOST_AUTO_TEST_CASE(a_policy_with_damaged_groups) {

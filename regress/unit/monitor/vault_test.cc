@@ -240,6 +240,28 @@ BOOST_AUTO_TEST_CASE(local_clients_have_their_verdict_from_priv) {
   BOOST_TEST(lower->pin == uint32_t{kPinNone});
 }
 
+/* Neither the layer nor its backend are for who is not in the layer's list. */
+BOOST_AUTO_TEST_CASE(a_layer_that_is_for_others) {
+  Config config = sample();
+  config.tokens[1].layers[0].allow = {"uid:1001"};
+  Fixture f(config);
+  Verdict v = verdict(kVerdictLocal, "uid:1000");
+  f.connect(4, &v);
+  auto allow = f.take<Allow>(f.control, RecordType::kAllow);
+  BOOST_REQUIRE(allow.has_value());
+  BOOST_TEST(allow->backends[0] == 1);
+  BOOST_TEST(allow->backends[1] == 0);
+  f.allowed(4);
+  BOOST_TEST(f.take<PortfolioBackend>(f.monitor, RecordType::kPortfolioBackend).has_value());
+  auto token = f.take<PortfolioToken>(f.monitor, RecordType::kPortfolioToken);
+  BOOST_REQUIRE(token.has_value());
+  BOOST_TEST(token->layers == 1u);
+  auto layer = f.take<PortfolioLayer>(f.monitor, RecordType::kPortfolioLayer);
+  BOOST_REQUIRE(layer.has_value());
+  BOOST_TEST(layer->pin == uint32_t{kPinNone});
+  BOOST_TEST(f.take<PortfolioEnd>(f.monitor, RecordType::kPortfolioEnd).has_value());
+}
+
 BOOST_AUTO_TEST_CASE(a_stranger_gets_an_empty_portfolio) {
   Fixture f;
   Verdict v = verdict(kVerdictLocal, "uid:5");
