@@ -215,6 +215,10 @@ void Comparer::learn(const FunctionRow& row, const Call& call, const Reply& repl
     return;
   }
   learn_order(row, call);
+  /* Where the orders differ, so does what is left for the next call of the search. */
+  if (row.number == kC_FindObjects && !ordered_ && reply.outs.size() > 1 &&
+      reply.outs[1].length == call.args[1].room)
+    fresh_searches_.erase(call.args[0].ref.var);
   if (row.has(ArgKind::kHandleOut)) made_.insert({call.binds, call.binds + 1});
   const bool random_input = uses_random(call, row);
   const bool generates =
@@ -280,8 +284,6 @@ std::string Comparer::compare_attributes(const std::vector<Attribute>& asked,
 std::string Comparer::compare_found(const Call& call, const Out& direct, const Out& hosted) const {
   if (!fresh_searches_.contains(call.args[0].ref.var)) return {};
   if (ordered_) return compare_numbers(direct.numbers, hosted.numbers);
-  /* Those that are left are others. */
-  if (direct.length == call.args[1].room) return {};
   auto made = [&](const Out& out) {
     std::vector<uint64_t> vars;
     for (uint64_t var : out.numbers)

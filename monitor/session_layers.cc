@@ -106,6 +106,7 @@ Step SessionMonitor::next_layered(Call* call) {
     case Route::kOpen:
       if (sessions_.size() >= limits::kSessions) return answer(call, CKR_SESSION_COUNT);
       if (auto step = need_drained(call, call->token)) return *step;
+      call->round->spares = false; /* it may be here for the second time */
       for (size_t n = 0; n < call->token->layers.size(); n++) {
         uint64_t real = 0;
         if (!call->token->layers[n].required()) continue;
@@ -408,6 +409,14 @@ std::optional<Step> SessionMonitor::need_mechanisms(Call* call, Layer* layer) {
 
 /* ---- C_Login and C_Logout ---- */
 
+/* One at a time, until it is answered: a half of each would leave a layer logged in. */
+std::optional<Step> SessionMonitor::need_login_turn(Call* call) {
+  Token* token = call->token;
+  if (token->logging != nullptr && token->logging != call) return wait(call, token->only().backend);
+  token->logging = call;
+  return {};
+}
+
 /*
  * The first layer that has a PIN is given the client's call as it is, and what it says is the
  * answer. Only after its yes do the others hear of the PIN: a wrong one is counted once, and not by
@@ -416,6 +425,7 @@ std::optional<Step> SessionMonitor::need_mechanisms(Call* call, Layer* layer) {
  */
 Step SessionMonitor::next_login(Call* call, Session* session) {
   Call::Round& round = *call->round;
+  if (auto step = need_login_turn(call)) return *step;
   if (round.undoing) return next_logout(call, session);
   if (call->request.rec.numbers[0] == CKU_CONTEXT_SPECIFIC) {
     for (const Session::Begun& begun : session->begun)
@@ -457,6 +467,7 @@ Step SessionMonitor::next_login(Call* call, Session* session) {
 /* Also of a login that was refused half-way; then its answer stands already. */
 Step SessionMonitor::next_logout(Call* call, Session* session) {
   Call::Round& round = *call->round;
+  if (auto step = need_login_turn(call)) return *step;
   for (; round.at < session->real.size(); round.at++) {
     Layer* layer = &call->token->layers[round.at];
     round.spares = true;

@@ -111,6 +111,11 @@ uint32_t SessionMonitor::deadline_ms(uint32_t number, Deadline deadline) const {
 
 Step SessionMonitor::done(Call* call) {
   let_go(call);
+  for (Token& token : tokens_) {
+    if (call->round == nullptr || token.logging != call) continue;
+    token.logging = nullptr;
+    host_->changed();
+  }
   call->phase = Call::Phase::kDone;
   call->reply.rec.id = call->client_id;
   return Step{};

@@ -139,8 +139,9 @@ class SessionMonitor {
   /* One virtual token. */
   struct Token {
     PortfolioToken plan;
-    std::vector<Layer> layers; /* never resized after construction: calls point into it */
-    CK_ULONG shown_slots = 0;  /* of a transparent token: virtual slots it has */
+    std::vector<Layer> layers;     /* never resized after construction: calls point into it */
+    CK_ULONG shown_slots = 0;      /* of a transparent token: virtual slots it has */
+    const Call* logging = nullptr; /* whose C_Login or C_Logout it is; compared only */
     std::vector<Orphan> orphans;
     uint32_t closing = 0;                    /* orphans whose C_CloseSession is in flight */
     std::map<uint64_t, size_t> saved_states; /* digest of an operation's state: its layer */
@@ -310,6 +311,7 @@ class SessionMonitor {
   Step next_close(Call* call);
   Step next_login(Call* call, Session* session);
   Step next_logout(Call* call, Session* session);
+  std::optional<Step> need_login_turn(Call* call);
   Step next_find_init(Call* call, Session* session);
   Step next_find(Call* call, Session* session);
   Step next_find_final(Call* call, Session* session);

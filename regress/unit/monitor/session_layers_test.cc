@@ -384,6 +384,56 @@ BOOST_AUTO_TEST_CASE(a_layer_that_cannot_be_had) {
   BOOST_TEST(w.call(kC_FindObjectsInit, {w.session, 0, 0}) == CKR_DEVICE_ERROR);
 }
 
+/* A required layer that fails just when a session is on its way. */
+BOOST_AUTO_TEST_CASE(a_required_layer_that_dies_during_open) {
+  Layered w(kLayerReadOnly | kLayerRequired);
+  BOOST_TEST(w.call(kC_CloseSession, {w.session}) == CKR_OK);
+  w.kill(0);
+  CK_SESSION_HANDLE session = 0;
+  CK_RV rv = CKR_OK;
+  World::Run* run = w.begin(kC_OpenSession, Words{{1, CKF_SERIAL_SESSION, 0, 0, word(&session)}});
+  run->then = [&](CK_RV value) { rv = value; };
+  w.advance(run); /* asks for the first layer's process */
+  w.kill(1);
+  w.processes[1].spawn_error = kSpawnFailed;
+  w.settle();
+  BOOST_TEST(run->answered);
+  BOOST_TEST(rv == CKR_DEVICE_ERROR);
+  w.processes[1].spawn_error = kSpawnOk;
+  w.session = w.open(1);
+  BOOST_TEST(w.login("1234") == CKR_OK);
+}
+
+/* Whatever their order, all layers are logged in or none is. */
+BOOST_AUTO_TEST_CASE(login_and_logout_at_once) {
+  for (unsigned seed = 1; seed <= 200; seed++) {
+    Layered w;
+    w.named("ours-5");
+    uint32_t x = seed * 2654435761u;
+    auto below = [&x](size_t n) {
+      x ^= x << 13, x ^= x >> 17, x ^= x << 5;
+      return x % n;
+    };
+    for (uint32_t function : {uint32_t{kC_Login}, uint32_t{kC_Logout}, uint32_t{kC_Login}})
+      w.begin(function, Words{{w.session, CKU_USER, word("1234"), 4}});
+    for (;;) {
+      std::vector<World::Run*> ready;
+      for (auto& run : w.runs)
+        if (w.ready(*run)) ready.push_back(run.get());
+      const size_t choices = ready.size() + w.events.size();
+      if (choices == 0) break;
+      const size_t choice = below(choices);
+      if (choice < ready.size())
+        w.advance(ready[choice]);
+      else
+        w.happen(choice - ready.size());
+    }
+    for (auto& run : w.runs) BOOST_TEST(run->answered);
+    BOOST_TEST(w.slot(0, 0).logged_in == w.slot(1, 0).logged_in, "seed " << seed);
+    w.forget_answered();
+  }
+}
+
 BOOST_AUTO_TEST_CASE(merged_infos) {
   Layered w;
   CK_TOKEN_INFO info;
