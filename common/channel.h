@@ -130,11 +130,18 @@ class Channel {
   std::unique_ptr<State> state_;
 };
 
+/* The clock and the yield of whoever waits. */
+struct SystemClock {
+  static uint64_t now_ns(); /* CLOCK_MONOTONIC */
+  static void yield();
+};
+
 /*
  * How long to look, with a yield between looks, before sleeping; waiter.cc has the figures and the
- * reasons. For one thread at a time.
+ * reasons. For one thread at a time. The clock is a parameter for the tests.
  */
-class Waiter {
+template <class Clock>
+class WaiterOf {
  public:
   /*
    * Calls ready() between yields; true as soon as it says true, false when it is time to sleep:
@@ -151,7 +158,7 @@ class Waiter {
           if (i != 0) round(now); /* what was waited for may have come in a yield that cost much */
           return true;
         }
-        yield();
+        Clock::yield();
       }
       now = round(now);
     }
@@ -165,18 +172,24 @@ class Waiter {
     const bool far = expected_ns > now_ns + kSpinNs + kEarlyNs;
     return far ? expected_ns - now_ns - kEarlyNs : 0;
   }
-  static uint64_t now_ns();
+  static uint64_t now_ns() { return Clock::now_ns(); }
 
  private:
   static constexpr uint64_t kSpinNs = 150'000;
   static constexpr uint64_t kEarlyNs = 200'000;
   static constexpr uint64_t kQuietNs = 100'000'000;
+  static constexpr uint64_t kCrowdedNs = 1'500'000;
   static constexpr unsigned kRoundsUnclocked = 8;
 
-  uint64_t round(uint64_t started_ns);
-  static void yield();
+  /* After a round that began at started_ns. */
+  uint64_t round(uint64_t started_ns) {
+    const uint64_t now = now_ns();
+    if (now - started_ns > kCrowdedNs) quiet_until_ns_ = now + kQuietNs;
+    return now;
+  }
   uint64_t quiet_until_ns_ = 0;
 };
+using Waiter = WaiterOf<SystemClock>;
 
 /*
  * poll() with a bound in ns (UINT64_MAX: none), for event loops: a signal ends it with nothing to

@@ -57,26 +57,18 @@ namespace mp11 {
 
 namespace {
 
-constexpr uint64_t kCrowdedNs = 1'500'000;
 /* An odd long call must not keep the next ones asleep for long. */
 constexpr uint64_t kLongestPaceNs = 1'000'000'000;
 
 }  // namespace
 
-uint64_t Waiter::now_ns() {
+uint64_t SystemClock::now_ns() {
   timespec now;
   ::clock_gettime(CLOCK_MONOTONIC, &now);
   return static_cast<uint64_t>(now.tv_sec) * 1000000000u + static_cast<uint64_t>(now.tv_nsec);
 }
 
-void Waiter::yield() { ::sched_yield(); }
-
-/* After a round that began at started_ns. */
-uint64_t Waiter::round(uint64_t started_ns) {
-  const uint64_t now = now_ns();
-  if (now - started_ns > kCrowdedNs) quiet_until_ns_ = now + kQuietNs;
-  return now;
-}
+void SystemClock::yield() { ::sched_yield(); }
 
 void Pace::took(uint32_t function, uint64_t ns) {
   if (function >= typical_ns_.size()) return;
