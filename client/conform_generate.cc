@@ -308,7 +308,8 @@ uint32_t Generator::choose_function() {
     for (const Weight& w : kShared) shared += w.weight;
   uint64_t at = random_.below(own + shared);
   for (const Weight& w : kWeights) {
-    if (at < w.weight) return w.function;
+    const bool dual = kFunctionTable[w.function].operation == Operation::kOpDual;
+    if (at < w.weight) return dual && !config_.duals ? uint32_t{kC_GetSessionInfo} : w.function;
     at -= w.weight;
   }
   for (const Weight& w : kShared) {
@@ -596,7 +597,7 @@ void Generator::continue_operation(Call* call, Session* session, Operation opera
     if (m.output == running.made && running.made != 0) made = &m;
   if (made != nullptr && random_.percent(85)) function = continuation(operation, 0);
   const uint32_t dual = dual_of(session->running);
-  if (dual != 0 && made == nullptr && random_.percent(30)) function = dual;
+  if (dual != 0 && config_.duals && made == nullptr && random_.percent(30)) function = dual;
   *call = call_of(function);
   const FunctionRow& row = kFunctionTable[function];
   call->args[0].ref.var = session->var;

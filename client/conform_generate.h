@@ -39,6 +39,7 @@ struct GeneratorConfig {
   std::string user_pin, so_pin; /* empty: never logged in by it */
   bool destructive = false;     /* may change the token: objects, PINs, initialisation */
   bool forks = true;
+  bool duals = true; /* dual functions */
 };
 
 class Generator {

@@ -244,6 +244,7 @@ bool Run::recover(const std::vector<Call>& made) {
 void Run::sequence(uint64_t number) {
   GeneratorConfig config = config_.generator;
   config.seed = sequence_seed(config.seed, number);
+  config.duals = !config_.named;
   Comparer comparer(facts_.empty, config_.named);
   Generator generator(config, facts_, comparer);
   std::vector<Call> made;

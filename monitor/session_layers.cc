@@ -49,14 +49,6 @@ constexpr CK_ULONG kMaxMechanisms = 4096;
 /* Digests of operation states that are remembered, with the layer of each. */
 constexpr size_t kMaxSavedStates = 64;
 
-void copy_message(const Message& from, Message* to) {
-  to->clear();
-  to->rec = from.rec;
-  to->list = from.list;
-  to->bytes.append(from.bytes.data(), from.bytes.size());
-  to->lent = from.lent;
-}
-
 /* FNV-1a, 64 bits. A client that makes two states meet mistakes the layer of its own. */
 uint64_t digest_of(std::span<const uint8_t> octets) {
   uint64_t digest = 0xcbf29ce484222325;
@@ -76,20 +68,6 @@ bool ends_operation(const FunctionRow& row) {
       return false;
     default:
       return row.route == Route::kContinue;
-  }
-}
-
-/* The two operations of a dual function. */
-std::pair<Operation, Operation> halves(const FunctionRow& row) {
-  switch (row.number) {
-    case kC_DigestEncryptUpdate:
-      return {Operation::kOpDigest, Operation::kOpEncrypt};
-    case kC_DecryptDigestUpdate:
-      return {Operation::kOpDecrypt, Operation::kOpDigest};
-    case kC_SignEncryptUpdate:
-      return {Operation::kOpSign, Operation::kOpEncrypt};
-    default:
-      return {Operation::kOpDecrypt, Operation::kOpVerify};
   }
 }
 
@@ -135,8 +113,9 @@ Step SessionMonitor::next_layered(Call* call) {
     case Route::kObject:
       return to_layer_of_objects(call, session);
     case Route::kContinue:
+      return to_layer_begun(call, session, call->row->operation);
     case Route::kDual:
-      return to_layer_begun(call, session);
+      return next_dual(call, session);
     case Route::kState:
       return to_layer_of_state(call, session);
     case Route::kPinLayer: {
@@ -238,16 +217,7 @@ Step SessionMonitor::to_layer_of_objects(Call* call, Session* session) {
   return to_first(call, session);
 }
 
-Step SessionMonitor::to_layer_begun(Call* call, Session* session) {
-  Operation operation = call->row->operation;
-  if (operation == Operation::kOpDual) {
-    const auto [one, other] = halves(*call->row);
-    const Session::Begun& first = session->begun[static_cast<size_t>(one)];
-    const Session::Begun& second = session->begun[static_cast<size_t>(other)];
-    if (first.active && second.active && first.layer != second.layer)
-      return answer(call, CKR_FUNCTION_NOT_SUPPORTED);
-    operation = first.active ? one : other;
-  }
+Step SessionMonitor::to_layer_begun(Call* call, Session* session, Operation operation) {
   Session::Begun& begun = session->begun[static_cast<size_t>(operation)];
   if (!begun.active) return to_first(call, session);
   if (session->real[begun.layer] == 0) {
@@ -344,6 +314,14 @@ Step SessionMonitor::to_layer_with_mechanism(Call* call, Session* session) {
 }
 
 /* ---- what a layer is asked before ---- */
+
+void SessionMonitor::copy_message(const Message& from, Message* to) {
+  to->clear();
+  to->rec = from.rec;
+  to->list = from.list;
+  to->bytes.append(from.bytes.data(), from.bytes.size());
+  to->lent = from.lent;
+}
 
 /* A copy of the client's call, with the handles that this layer knows. */
 Step SessionMonitor::send_copy(Call* call, Layer* layer, Call::Internal what, uint64_t session) {

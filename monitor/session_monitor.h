@@ -192,6 +192,8 @@ class SessionMonitor {
       kFindInit,
       kFind,
       kFindFinal,
+      kDualCipher,
+      kDualOther,
     };
     /* Where a call over several layers has got to. */
     struct Round {
@@ -208,6 +210,7 @@ class SessionMonitor {
       std::optional<CK_TOKEN_INFO> token_info;
       std::optional<CK_MECHANISM_INFO> mechanism_info;
       std::vector<uint64_t> found; /* virtual handles, or mechanisms */
+      Message kept;                /* of the cipher of a dual function */
     };
     Phase phase = Phase::kNew;
     const FunctionRow* row = nullptr;
@@ -323,10 +326,12 @@ class SessionMonitor {
   Step to_first(Call* call, Session* session);
   Step to_layer(Call* call, Session* session, size_t n);
   Step to_layer_of_objects(Call* call, Session* session);
-  Step to_layer_begun(Call* call, Session* session);
+  Step to_layer_begun(Call* call, Session* session, Operation operation);
+  Step next_dual(Call* call, Session* session); /* session_dual.cc */
   Step to_layer_of_state(Call* call, Session* session);
   Step to_layer_with_mechanism(Call* call, Session* session);
   Step to_layer_that_makes(Call* call, Session* session);
+  static void copy_message(const Message& from, Message* to);
   Step send_copy(Call* call, Layer* layer, Call::Internal what, uint64_t session);
   std::optional<Step> need_layer_session(Call* call, Session* session, size_t n);
   std::optional<Step> need_anchor(Call* call, Layer* layer);
@@ -338,6 +343,7 @@ class SessionMonitor {
   bool begins(const FunctionRow& row) const;
   void replied_round(Call* call, Call::Internal what, CK_RV rv);
   void replied_login(Call* call, CK_RV rv);
+  void replied_dual(Call* call, Call::Internal what, CK_RV rv);
   void replied_session(Call* call, Call::Internal what, CK_RV rv);
   void merge_token_info(Call::Round* round, const Layer& layer, const CK_TOKEN_INFO& info);
   void rewrite_session_info(const Call& call, CK_SESSION_INFO* info);

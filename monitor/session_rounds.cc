@@ -301,6 +301,10 @@ void SessionMonitor::replied_round(Call* call, Call::Internal what, CK_RV rv) {
       round.led = true;
       round.at++;
       return;
+    case Call::Internal::kDualCipher:
+    case Call::Internal::kDualOther:
+      replied_dual(call, what, rv);
+      return;
     default:
       return;
   }
