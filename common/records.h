@@ -178,8 +178,20 @@ struct PortfolioLayer {
   uint32_t backend; /* index */
   uint32_t flags;   /* LayerFlags */
   uint32_t pin;     /* PinMode */
+  uint32_t creates; /* CreateClass: what may be made there; 0: anything */
   BackendToken at_backend;
 };
+/* By CKA_CLASS (PKCS #11 3.1, 4.2.2). */
+enum CreateClass : uint32_t {
+  kCreateData = 1u << 0,
+  kCreateCertificate = 1u << 1,
+  kCreatePublicKey = 1u << 2,
+  kCreatePrivateKey = 1u << 3,
+  kCreateSecretKey = 1u << 4,
+  kCreateDomainParameters = 1u << 5,
+  kCreateOther = 1u << 6, /* and a vendor's */
+};
+inline constexpr uint32_t kCreateKnown = (1u << 7) - 1;
 enum LayerFlags : uint32_t {
   kLayerReadOnly = 1u << 0, /* nothing that lies on it is made, changed or destroyed */
   kLayerRequired = 1u << 1, /* has a say in C_Login, and without it there is no token */

@@ -485,6 +485,7 @@ class Checker {
       layer.read_only = r.choice("access", {"read-only", "read-write"}) == "read-only";
     layer.required = r.flag("required", false);
     layer.pin = pin_of(r);
+    layer.creates = creates_of(r, layer.read_only);
     layer.allow = rules(r, "allow");
     if (r.has("allow") && r.list("allow").empty())
       r.error("allow",
@@ -500,6 +501,28 @@ class Checker {
     else if (r.choice("pin", {"client", "none"}) == "none")
       return kPinNone;
     return kPinClient;
+  }
+
+  static uint32_t creates_of(const Reader& r, bool read_only) {
+    uint32_t creates = 0;
+    if (!r.has("create")) return creates;
+    for (const ConfigValue& value : r.list("create")) {
+      const std::string& name = value.text;
+      auto found = std::find(std::begin(kCreateNames), std::end(kCreateNames), name);
+      if (found == std::end(kCreateNames))
+        r.error("create", "'" + name +
+                              "' is no class of objects; write data, certificate, public-key, "
+                              "private-key, secret-key, domain-parameters or other");
+      else
+        creates |= 1u << (found - std::begin(kCreateNames));
+    }
+    if (r.list("create").empty())
+      r.error("create", "names nothing; write access = read-only, or what may be made there");
+    else if (read_only)
+      r.error("create",
+              "only session objects are made on a read-only layer; write access = "
+              "read-write or remove create");
+    return creates;
   }
 
   /* Two layers that are one token of a library would log in to it twice, and show it twice. */
@@ -644,6 +667,13 @@ Result<std::string> read_config_file(const std::string& path) {
 bool Config::has_tcp() const {
   return std::any_of(listeners.begin(), listeners.end(),
                      [](const ListenerConfig& l) { return !l.local; });
+}
+
+std::vector<std::string> create_names(uint32_t creates) {
+  std::vector<std::string> names;
+  for (size_t bit = 0; bit < std::size(kCreateNames); bit++)
+    if ((creates >> bit & 1) != 0) names.push_back(kCreateNames[bit]);
+  return names;
 }
 
 LoadedConfig load_config(const ConfigSource& source) {

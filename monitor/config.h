@@ -101,8 +101,15 @@ struct LayerConfig {
   bool read_only = false;
   bool required = false;
   PinMode pin = kPinClient;
+  uint32_t creates = 0;           /* CreateClass; 0: anything */
   std::vector<std::string> allow; /* empty: for whoever sees the token */
 };
+
+/* What CreateClass bits are called in the file, from the lowest. */
+inline constexpr const char* kCreateNames[] = {
+    "data", "certificate", "public-key", "private-key", "secret-key", "domain-parameters", "other",
+};
+std::vector<std::string> create_names(uint32_t creates);
 
 struct TokenConfig {
   std::string label;

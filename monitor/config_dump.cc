@@ -142,6 +142,7 @@ void dump_token(const Config& c, const TokenConfig& t, Writer* w) {
     w->word("access", layer.read_only ? "read-only" : "read-write");
     w->flag("required", layer.required);
     w->word("pin", layer.pin == kPinNone ? "none" : "client");
+    if (layer.creates != 0) w->list("create", create_names(layer.creates));
     if (!layer.allow.empty()) w->list("allow", layer.allow);
     w->close();
   }

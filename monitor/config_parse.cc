@@ -278,8 +278,8 @@ struct Grammar {
                            WORD("deadline-start"), WORD("deadline-long"), WORD("memory-limit"),
                            WORD("file-limit"),     WORD("token-lock"),    WORD("transparent"),
                            LIST("allow"),          WORD("admin"),         CFG_END()};
-  cfg_opt_t layer[7] = {WORD("backend"), WORD("token"), WORD("access"), WORD("required"),
-                        WORD("pin"),     LIST("allow"), CFG_END()};
+  cfg_opt_t layer[8] = {WORD("backend"), WORD("token"),  WORD("access"), WORD("required"),
+                        WORD("pin"),     LIST("create"), LIST("allow"),  CFG_END()};
   cfg_opt_t token[6] = {CFG_SEC(const_cast<char*>("layer"), layer, CFGF_MULTI),
                         WORD("access"),
                         WORD("admin"),

@@ -160,7 +160,8 @@ bool Connection::take_portfolio_record(Portfolio* portfolio) {
   }
   if (const auto* layer = record.as<PortfolioLayer>(RecordType::kPortfolioLayer)) {
     if (due == 0 || !known(layer->backend) || !text_ends(layer->at_backend) ||
-        (layer->pin != kPinClient && layer->pin != kPinNone))
+        (layer->pin != kPinClient && layer->pin != kPinNone) ||
+        (layer->creates & ~kCreateKnown) != 0)
       fatal("unusable layer from vault");
     portfolio->layers.push_back(*layer);
     return false;

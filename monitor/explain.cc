@@ -95,6 +95,8 @@ std::string describe(const Config& config, const LayerConfig& layer, bool admin)
   text += layer.read_only ? ", read-only" : ", read-write";
   if (admin) text += ", admin";
   if (layer.required) text += ", required";
+  if (layer.creates != 0) text += ", for new objects of";
+  for (const std::string& name : create_names(layer.creates)) text += " " + name;
   text += layer.pin == kPinNone ? ", no PIN" : ", the client's PIN";
   return text + ", line " + std::to_string(layer.line) + "\n";
 }

@@ -100,6 +100,7 @@ bool token_is_good(const PolicyToken& token, const PolicyHead& head) {
 bool layer_is_good(const PolicyLayer& layer, const PolicyHead& head) {
   return layer.backend < head.backends && (layer.flags & ~kLayerFlagsKnown) == 0 &&
          (layer.pin == kPinClient || layer.pin == kPinNone) &&
+         (layer.creates & ~kCreateKnown) == 0 &&
          rules_are_there(layer.first_rule, layer.rule_count, head) && text_ends(layer.at_backend);
 }
 
@@ -108,6 +109,7 @@ PolicyLayer make_layer(const LayerConfig& from) {
   layer.backend = from.backend;
   layer.flags = (from.read_only ? kLayerReadOnly : 0u) | (from.required ? kLayerRequired : 0u);
   layer.pin = from.pin;
+  layer.creates = from.creates;
   put_text(layer.at_backend.label, from.at_backend.label);
   put_text(layer.at_backend.manufacturer, from.at_backend.manufacturer);
   put_text(layer.at_backend.model, from.at_backend.model);

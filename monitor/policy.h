@@ -48,7 +48,7 @@
 namespace mp11 {
 
 inline constexpr uint32_t kPolicyMagic = 0x4d503131; /* "MP11" */
-inline constexpr uint32_t kPolicyVersion = 5;
+inline constexpr uint32_t kPolicyVersion = 6;
 inline constexpr uint32_t kPolicyRules = 65536; /* in one policy, with those of its groups */
 inline constexpr uint32_t kPolicyGroups = 4096;
 inline constexpr uint32_t kPolicyLayers = 16384; /* of all tokens */
@@ -88,6 +88,7 @@ struct PolicyLayer {
   uint32_t backend; /* index */
   uint32_t flags;   /* LayerFlags */
   uint32_t pin;     /* PinMode */
+  uint32_t creates; /* CreateClass; 0: anything */
   uint32_t first_rule;
   uint32_t rule_count; /* 0: for whoever sees the token */
   BackendToken at_backend;

@@ -246,22 +246,6 @@ Step SessionMonitor::to_layer_of_state(Call* call, Session* session) {
 
 /* ---- where new things are made ---- */
 
-/* What a call would make and with which mechanism. False when its arguments are broken. */
-bool SessionMonitor::read_making(Call* call, std::optional<uint64_t>* mechanism, bool* on_token) {
-  const FunctionRow& row = *call->row;
-  arena_.clear();
-  Words words;
-  const bool readable = unpack_call(row, call->request, &arena_, &words);
-  if (readable) *on_token = names_token_object(row, words);
-  for (unsigned i = 0; readable && i < row.arg_count; i++) {
-    if (row.args[i].kind != ArgKind::kMechanism) continue;
-    const auto* named = reinterpret_cast<const CK_MECHANISM*>(words.w[row.args[i].first]);
-    if (named != nullptr) *mechanism = wide(named->mechanism);
-  }
-  arena_.clear();
-  return readable;
-}
-
 /*
  * The first layer that may hold it and has the mechanism. One that cannot be reached is not passed
  * over: a key must not lie where nobody looks for it. Where none has the mechanism, the first one
@@ -269,24 +253,27 @@ bool SessionMonitor::read_making(Call* call, std::optional<uint64_t>* mechanism,
  */
 Step SessionMonitor::to_layer_that_makes(Call* call, Session* session) {
   Call::Round& round = *call->round;
-  std::optional<uint64_t> mechanism;
-  bool on_token = false;
-  if (!read_making(call, &mechanism, &on_token)) return answer(call, CKR_ARGUMENTS_BAD);
+  const std::optional<Making> making = read_making(call);
+  if (!making) return answer(call, CKR_ARGUMENTS_BAD);
   std::optional<size_t> first;
+  bool writable = false;
   round.spares = false;
   for (size_t n = 0; n < session->real.size() && !round.target; n++) {
     Layer& layer = call->token->layers[n];
-    if (on_token && layer.read_only()) continue;
+    if (making->on_token && layer.read_only()) continue;
+    writable = true;
+    if (!layer.takes(making->classes)) continue;
     if (!first) first = n;
-    if (mechanism) {
+    if (making->mechanism) {
       if (auto step = need_mechanisms(call, &layer)) return *step;
-      if (std::find(layer.mechanisms->begin(), layer.mechanisms->end(), *mechanism) ==
+      if (std::find(layer.mechanisms->begin(), layer.mechanisms->end(), *making->mechanism) ==
           layer.mechanisms->end())
         continue;
     }
     round.target = n;
   }
-  if (!round.target && !first) return answer(call, CKR_TOKEN_WRITE_PROTECTED);
+  if (!round.target && !first)
+    return answer(call, writable ? CKR_TEMPLATE_INCONSISTENT : CKR_TOKEN_WRITE_PROTECTED);
   if (!round.target) round.target = first;
   return to_layer(call, session, *round.target);
 }
@@ -294,15 +281,14 @@ Step SessionMonitor::to_layer_that_makes(Call* call, Session* session) {
 /* Digests and random numbers: any layer's do, so one that fails is passed over. */
 Step SessionMonitor::to_layer_with_mechanism(Call* call, Session* session) {
   Call::Round& round = *call->round;
-  std::optional<uint64_t> mechanism;
-  bool on_token = false;
-  if (!read_making(call, &mechanism, &on_token)) return answer(call, CKR_ARGUMENTS_BAD);
-  if (!mechanism) return to_first(call, session);
+  const std::optional<Making> making = read_making(call);
+  if (!making) return answer(call, CKR_ARGUMENTS_BAD);
+  if (!making->mechanism) return to_first(call, session);
   while (round.at < session->real.size()) {
     Layer& layer = call->token->layers[round.at];
     round.spares = true;
     if (auto step = need_mechanisms(call, &layer)) return *step;
-    if (std::find(layer.mechanisms->begin(), layer.mechanisms->end(), *mechanism) ==
+    if (std::find(layer.mechanisms->begin(), layer.mechanisms->end(), *making->mechanism) ==
         layer.mechanisms->end()) {
       round.at++;
       continue;

@@ -130,6 +130,9 @@ class SessionMonitor {
     std::optional<std::vector<uint64_t>> mechanisms = {};
     bool read_only() const { return (plan.flags & kLayerReadOnly) != 0; }
     bool required() const { return (plan.flags & kLayerRequired) != 0; }
+    bool takes(uint32_t classes) const {
+      return plan.creates == 0 || (classes & ~plan.creates) == 0;
+    }
   };
   /* A real session whose virtual one has gone; it is closed before the token is used anew. */
   struct Orphan {
@@ -337,7 +340,13 @@ class SessionMonitor {
   std::optional<Step> need_anchor(Call* call, Layer* layer);
   std::optional<Step> need_mechanisms(Call* call, Layer* layer);
   std::optional<Step> need_drained(Call* call, Token* token);
-  bool read_making(Call* call, std::optional<uint64_t>* mechanism, bool* on_token);
+  /* What a call would make. */
+  struct Making {
+    std::optional<uint64_t> mechanism;
+    bool on_token = false;
+    uint32_t classes = 0; /* CreateClass; none where the template does not say */
+  };
+  std::optional<Making> read_making(Call* call);
   std::optional<size_t> layer_of_handle(const Call& call, uint64_t handle) const;
   bool several_layers_named(const Call& call, size_t n) const;
   bool begins(const FunctionRow& row) const;

@@ -29,12 +29,60 @@
  * templates themselves; by nothing that a record claims. Attributes are read here and nowhere else
  * in the monitor, in an arena that is wiped at once.
  */
+#include <cstring>
+
 #include "infos.h"
 #include "packing.h"
 #include "session_monitor.h"
 
 namespace mp11 {
 namespace {
+
+uint32_t class_bit(CK_ULONG object_class) {
+  switch (object_class) {
+    case CKO_DATA:
+      return kCreateData;
+    case CKO_CERTIFICATE:
+      return kCreateCertificate;
+    case CKO_PUBLIC_KEY:
+      return kCreatePublicKey;
+    case CKO_PRIVATE_KEY:
+      return kCreatePrivateKey;
+    case CKO_SECRET_KEY:
+      return kCreateSecretKey;
+    case CKO_DOMAIN_PARAMETERS:
+      return kCreateDomainParameters;
+    default:
+      return kCreateOther;
+  }
+}
+
+/* Every class that the template names: a second one does not hide the first. */
+uint32_t classes_in(const CK_ATTRIBUTE* attributes, Word count) {
+  uint32_t classes = 0;
+  for (Word i = 0; attributes != nullptr && i < count; i++) {
+    const CK_ATTRIBUTE& one = attributes[i];
+    CK_ULONG value = 0;
+    if (one.type != CKA_CLASS || one.pValue == nullptr) continue;
+    if (one.ulValueLen != sizeof value) continue; /* no library takes it */
+    std::memcpy(&value, one.pValue, sizeof value);
+    classes |= class_bit(value);
+  }
+  return classes;
+}
+
+bool makes_parameters(uint64_t mechanism) {
+  switch (mechanism) {
+    case CKM_DSA_PARAMETER_GEN:
+    case CKM_DSA_PROBABILISTIC_PARAMETER_GEN:
+    case CKM_DSA_SHAWE_TAYLOR_PARAMETER_GEN:
+    case CKM_DH_PKCS_PARAMETER_GEN:
+    case CKM_X9_42_DH_PARAMETER_GEN:
+      return true;
+    default:
+      return false;
+  }
+}
 
 /* The library took a NULL pInfo for success: it told nothing. */
 bool tells_nothing(const Message& reply) {
@@ -60,7 +108,13 @@ std::optional<CK_RV> SessionMonitor::refused(Call* call, const Token& token) {
     return CKR_FUNCTION_NOT_SUPPORTED;
   if (!admin && call->row->number == kC_Login && call->request.rec.numbers[0] == CKU_SO)
     return CKR_USER_TYPE_INVALID;
-  if (call->layer == nullptr || !call->layer->read_only()) return {};
+  if (call->layer == nullptr) return {};
+  if (call->row->route == Route::kCreate && call->layer->plan.creates != 0) {
+    const std::optional<Making> making = read_making(call);
+    if (!making) return CKR_ARGUMENTS_BAD;
+    if (!call->layer->takes(making->classes)) return CKR_TEMPLATE_INCONSISTENT;
+  }
+  if (!call->layer->read_only()) return {};
   return refused_read_only(call);
 }
 
@@ -94,6 +148,30 @@ std::optional<CK_RV> SessionMonitor::refused_read_only(Call* call) {
   bool copies_token = (call->flags & kFlagTokenUnknown0) != 0 && of_token;
   if (names_token || copies_token) return CKR_TOKEN_WRITE_PROTECTED;
   return {};
+}
+
+std::optional<SessionMonitor::Making> SessionMonitor::read_making(Call* call) {
+  const FunctionRow& row = *call->row;
+  Making making;
+  arena_.clear();
+  Words words;
+  const bool readable = unpack_call(row, call->request, &arena_, &words);
+  if (readable) making.on_token = names_token_object(row, words);
+  for (unsigned i = 0; readable && i < row.arg_count; i++) {
+    const Word* w = &words.w[row.args[i].first];
+    if (row.args[i].kind == ArgKind::kMechanism && w[0] != 0)
+      making.mechanism = wide(reinterpret_cast<const CK_MECHANISM*>(w[0])->mechanism);
+    if (row.args[i].kind == ArgKind::kTemplate)
+      making.classes |= classes_in(reinterpret_cast<const CK_ATTRIBUTE*>(w[0]), w[1]);
+  }
+  arena_.clear();
+  if (!readable) return {};
+  /* What its template may also say, but need not (PKCS #11 3.1, 5.18.3 and 5.18.4). */
+  if (row.number == kC_GenerateKeyPair) making.classes |= kCreatePublicKey | kCreatePrivateKey;
+  if (row.number == kC_GenerateKey && making.mechanism)
+    making.classes |=
+        makes_parameters(*making.mechanism) ? kCreateDomainParameters : kCreateSecretKey;
+  return making;
 }
 
 /* ---- replies ---- */

@@ -224,6 +224,7 @@ void Vault::queue_portfolio(Connection* connection) {
       layer.backend = its->backend;
       layer.flags = its->flags;
       layer.pin = its->pin;
+      layer.creates = its->creates;
       layer.at_backend = its->at_backend;
       connection->unsent.push_back(octets_of(layer));
     }

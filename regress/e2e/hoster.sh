@@ -56,10 +56,10 @@ new_key() { # BACKEND TOKEN
 }
 backend_softhsm people alice
 people_backend=$BACKEND_TEXT people_uid=$BACKEND_UID
-for t in bob carol; do token_of people $t; done
+for t in bob carol keys; do token_of people $t; done
 backend_softhsm shared ops
 shared_backend=$BACKEND_TEXT shared_uid=$BACKEND_UID
-for t in dev company; do token_of shared $t; done
+for t in dev company papers; do token_of shared $t; done
 for t in $people; do new_key people $t; done
 for t in ops dev company; do new_key shared $t; done
 if as_root; then
@@ -96,6 +96,13 @@ configure_layers() {
     echo "}"
   done
   for p in $people; do token_text $p; done
+  # Of one who has no ticket.
+  echo "listener dave { path = \"$MULTIP11_TMP/dave.sock\" mode = 0666 principal = dave }"
+  echo "token cabinet {"
+  echo "  layer { backend = people token = keys create = {public-key, private-key} }"
+  echo "  layer { backend = shared token = papers create = {certificate, data} }"
+  echo "  access = read-write allow = {\"local:dave\"}"
+  echo "}"
 }
 members() { # GROUP NAME...
   local p
@@ -115,6 +122,7 @@ reload() {
 }
 
 use_client gss
+client_config local-dave <<<"server here { address = \"unix://$MULTIP11_TMP/dave.sock\" }"
 for p in $people; do
   realm_kinit $p secret -c "FILE:$MULTIP11_TMP/$p.ccache" || give_up "no ticket for $p"
   client_config "local-$p" <<<"server here { address = \"unix://$MULTIP11_TMP/$p.sock\" }"
@@ -199,6 +207,20 @@ refused "nor make one where all layers are read-only" CKR_TOKEN_WRITE_PROTECTED 
 check "alice removes her new key" \
   in_token alice "alice's" --delete-object --type privkey --label "alice's new"
 check_equal "nothing of it is on the read-only layers" "$before" "$(state_of ops; state_of company)"
+
+mode=local
+check "dave makes a key" in_token dave cabinet --keypairgen --key-type EC:prime256v1 \
+  --label "dave's key" --id 79
+check "and keeps a note" in_token dave cabinet --write-object text --type data \
+  --label "dave's note"
+check_match "the key lies with the keys" "dave's key" "$(direct people keys -O)"
+check_match "the note with the papers" "dave's note" "$(direct shared papers -O)"
+check_equal "neither elsewhere" "" \
+  "$(direct people keys -O | grep note; direct shared papers -O | grep key)"
+check_match "he sees both" "dave's key.*dave's note" "$(in_token dave cabinet -O | tr '\n' ' ')"
+refused "nobody takes a secret key" CKR_TEMPLATE_INCONSISTENT \
+  dave cabinet --keygen --key-type AES:16 --label none
+mode=gss
 
 # ---- Wrong PINs
 

@@ -128,7 +128,8 @@ BOOST_AUTO_TEST_CASE(dump_reads_back_the_same) {
       "token 'a # \"b\" // c' { layer { backend = hsm token = \"pkcs11:serial=x%24;token=x$y\" } "
       "access = read-write "
       "serial = 1 allow = {\"*/admin@R\", \"uid:7\", \"local:web\", \"group:g\"} }\n"
-      "token Layered { layer { backend = hsm token = a access = read-write } "
+      "token Layered { layer { backend = hsm token = a access = read-write create = {secret-key, "
+      "\"certificate\"} } "
       "layer { backend = tr token = b required = yes allow = {\"uid:7\", \"group:g\"} } layer { "
       "backend = tr token = c pin = none } "
       "allow = {\"uid:7\"} }\n"
@@ -144,6 +145,8 @@ BOOST_AUTO_TEST_CASE(dump_reads_back_the_same) {
   const std::vector<LayerConfig>& layers = second.config->tokens.at(1).layers;
   BOOST_REQUIRE(layers.size() == 3u);
   BOOST_TEST(!layers[0].read_only);
+  BOOST_TEST(layers[0].creates == (kCreateSecretKey | kCreateCertificate));
+  BOOST_TEST(layers[1].creates == 0u);
   BOOST_TEST((layers[1].allow == std::vector<std::string>{"uid:7", "group:g"}));
   BOOST_TEST(layers[0].allow.empty());
   BOOST_TEST((layers[1].read_only && layers[1].required && layers[1].backend == 1u));
@@ -336,6 +339,11 @@ BOOST_AUTO_TEST_CASE(tokens) {
   BOOST_TEST(bad("layer { backend = hsm pin = given } allow = {\"a@B\"}", "client or none"));
   BOOST_TEST(bad("layer { backend = hsm allow = {} } allow = {\"a@B\"}", "names nobody"));
   BOOST_TEST(bad("layer { backend = hsm allow = {\"alice\"} } allow = {\"a@B\"}", "has no realm"));
+  BOOST_TEST(bad("layer { backend = hsm access = read-write create = {} } allow = {\"a@B\"}",
+                 "names nothing"));
+  BOOST_TEST(bad("layer { backend = hsm access = read-write create = {key} } allow = {\"a@B\"}",
+                 "'key' is no class of objects"));
+  BOOST_TEST(bad("layer { backend = hsm create = {data} } allow = {\"a@B\"}", "read-only layer"));
   BOOST_TEST(bad("layer { backend = hsm access = write } allow = {\"a@B\"}", "read-only"));
   BOOST_TEST(bad("layer { backend = hsm required = perhaps } allow = {\"a@B\"}", "required"));
   BOOST_TEST(bad("layer { backend = other } allow = {\"a@B\"}", "no backend 'other'"));

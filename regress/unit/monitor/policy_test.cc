@@ -66,6 +66,7 @@ Config sample() {
   c.tokens[2].layers[1].line = 7;
   c.tokens[2].layers[2].required = true;
   c.tokens[2].layers[2].pin = kPinNone;
+  c.tokens[2].layers[2].creates = kCreateData | kCreateSecretKey;
   return c;
 }
 
@@ -162,6 +163,8 @@ BOOST_AUTO_TEST_CASE(the_record_form) {
   BOOST_TEST(std::string(layers[1].at_backend.label) == "below");
   BOOST_TEST(layers[2].flags == uint32_t{kLayerRequired});
   BOOST_TEST(layers[2].pin == uint32_t{kPinNone});
+  BOOST_TEST(layers[2].creates == (kCreateData | kCreateSecretKey));
+  BOOST_TEST(layers[1].creates == 0u);
   BOOST_TEST(policy->layers(policy->tokens()[3]).size() == 1u);
   BOOST_TEST(policy->backends()[0].flags == uint32_t{kBackendTokenLock});
   BOOST_TEST(policy->backends()[0].deadline_short_ms == 2000u);
@@ -316,7 +319,8 @@ BOOST_AUTO_TEST_CASE(what_is_seen_and_why) {
              "slot 3: token \"Nobody's\"\n"
              "  layer: backend hsm, its first token, read-write, the client's PIN, line 0\n"
              "  layer: backend open, token \"below\", read-only, the client's PIN, line 7\n"
-             "  layer: backend hsm, its first token, read-write, required, no PIN, line 0\n"
+             "  layer: backend hsm, its first token, read-write, required, for new objects of data "
+             "secret-key, no PIN, line 0\n"
              "  allowed by: \"group:staff\", line 0; its member \"bob@R\", /g:1\n"
              "2 not seen\n");
   BOOST_TEST(sees);

@@ -342,6 +342,75 @@ BOOST_AUTO_TEST_CASE(new_objects_go_to_the_first_that_may_hold_them) {
   BOOST_TEST(w.library(0).count(kC_GenerateKeyPair) == 3u);
 }
 
+/* Objects by their class, and so by layer: certificates on the first, secret keys on the second. */
+struct Sorted : World {
+  explicit Sorted(bool one = false)
+      : World(Plans{{backend_plan(0), backend_plan(1)}, {plan(one)}}) {
+    processes[0] = process({{10, "a", "7777777777777777", "", {CKM_AES_KEY_GEN}}});
+    processes[1] = process({{20,
+                             "b",
+                             "7777777777777777",
+                             "",
+                             {CKM_AES_KEY_GEN, CKM_DSA_PARAMETER_GEN, CKM_EC_KEY_PAIR_GEN}}});
+    BOOST_REQUIRE_EQUAL(initialize(), CKR_OK);
+    session = open(1);
+  }
+  static TokenPlan plan(bool one) {
+    std::vector<PortfolioLayer> layers = {layer_plan(0, "a"), layer_plan(1, "b")};
+    layers[0].creates = kCreateCertificate | kCreatePublicKey;
+    layers[1].creates = kCreateSecretKey | kCreateCertificate | kCreatePublicKey;
+    if (one) layers.pop_back();
+    return layered_plan(1, "Sorted", layers);
+  }
+  CK_RV create(std::vector<CK_ULONG> classes) {
+    std::vector<CK_ATTRIBUTE> t;
+    for (CK_ULONG& c : classes) t.push_back({CKA_CLASS, &c, sizeof c});
+    CK_OBJECT_HANDLE made = 0;
+    return call(kC_CreateObject, {session, word(t.data()), t.size(), word(&made)});
+  }
+  CK_RV generate(uint32_t function, CK_MECHANISM_TYPE type) {
+    CK_MECHANISM mechanism{type, nullptr, 0};
+    CK_OBJECT_HANDLE a = 0, b = 0;
+    if (function == kC_GenerateKey)
+      return call(function, {session, word(&mechanism), 0, 0, word(&a)});
+    return call(function, {session, word(&mechanism), 0, 0, 0, 0, word(&a), word(&b)});
+  }
+  size_t made(uint32_t n, uint32_t function) {
+    return processes[n].library == nullptr ? 0 : processes[n].library->count(function);
+  }
+  CK_SESSION_HANDLE session = 0;
+};
+
+BOOST_AUTO_TEST_CASE(new_objects_go_where_their_class_belongs) {
+  Sorted w;
+  BOOST_TEST(w.create({CKO_CERTIFICATE}) == CKR_OK);
+  BOOST_TEST(w.made(0, kC_CreateObject) == 1u);
+  BOOST_TEST(w.create({CKO_SECRET_KEY}) == CKR_OK);
+  BOOST_TEST(w.made(1, kC_CreateObject) == 1u);
+  /* It may be either: where both may lie. */
+  BOOST_TEST(w.create({CKO_CERTIFICATE, CKO_SECRET_KEY}) == CKR_OK);
+  BOOST_TEST(w.made(1, kC_CreateObject) == 2u);
+  for (CK_ULONG none : {CKO_PRIVATE_KEY, CKO_DATA, CKO_DOMAIN_PARAMETERS, CKO_VENDOR_DEFINED + 0ul})
+    BOOST_TEST(w.create({none}) == CKR_TEMPLATE_INCONSISTENT);
+  BOOST_TEST(w.create({}) == CKR_OK); /* of no class: the first library judges */
+  BOOST_TEST(w.made(0, kC_CreateObject) == 2u);
+  BOOST_TEST(w.generate(kC_GenerateKey, CKM_AES_KEY_GEN) == CKR_OK);
+  BOOST_TEST(w.made(1, kC_GenerateKey) == 1u);
+  BOOST_TEST(w.generate(kC_GenerateKey, CKM_DSA_PARAMETER_GEN) == CKR_TEMPLATE_INCONSISTENT);
+  BOOST_TEST(w.generate(kC_GenerateKeyPair, CKM_EC_KEY_PAIR_GEN) == CKR_TEMPLATE_INCONSISTENT);
+  BOOST_TEST(w.made(0, kC_GenerateKey) + w.made(0, kC_GenerateKeyPair) == 0u);
+}
+
+/* Who sees just one of the layers puts nothing else there either. */
+BOOST_AUTO_TEST_CASE(an_only_layer_takes_no_other_class) {
+  Sorted w(true);
+  BOOST_TEST(w.create({CKO_CERTIFICATE}) == CKR_OK);
+  BOOST_TEST(w.create({CKO_SECRET_KEY}) == CKR_TEMPLATE_INCONSISTENT);
+  BOOST_TEST(w.create({CKO_CERTIFICATE, CKO_SECRET_KEY}) == CKR_TEMPLATE_INCONSISTENT);
+  BOOST_TEST(w.generate(kC_GenerateKey, CKM_AES_KEY_GEN) == CKR_TEMPLATE_INCONSISTENT);
+  BOOST_TEST(w.made(0, kC_CreateObject) == 1u);
+}
+
 BOOST_AUTO_TEST_CASE(nothing_is_changed_on_a_read_only_layer) {
   Layered w(kLayerReadOnly, kLayerReadOnly);
   BOOST_TEST(w.create(w.session, "new", true) == 0u);

@@ -50,6 +50,7 @@ Config sample() {
   c.tokens[1].layers[0].read_only = true;
   c.tokens[1].layers[1].required = true;
   c.tokens[1].layers[1].pin = kPinNone;
+  c.tokens[1].layers[1].creates = kCreateData;
   c.tokens[1].allow = {"uid:1000"};
   return c;
 }
@@ -259,6 +260,7 @@ BOOST_AUTO_TEST_CASE(a_layer_that_is_for_others) {
   auto layer = f.take<PortfolioLayer>(f.monitor, RecordType::kPortfolioLayer);
   BOOST_REQUIRE(layer.has_value());
   BOOST_TEST(layer->pin == uint32_t{kPinNone});
+  BOOST_TEST(layer->creates == uint32_t{kCreateData});
   BOOST_TEST(f.take<PortfolioEnd>(f.monitor, RecordType::kPortfolioEnd).has_value());
 }
 
