@@ -54,6 +54,8 @@ constexpr uint64_t kDyingNs = 2000 * kMs;
 
 /* A ticket's end is told by the clock on the wall, which may be set. */
 constexpr uint64_t kLongestSleepS = 3600;
+/* What calls that are in flight when the client goes have to end. */
+constexpr uint64_t kFarewellNs = 2000 * kMs;
 
 constexpr unsigned kRoundsBetweenLooks = 256;
 constexpr uint64_t kLookEveryNs = 10 * kMs;
@@ -87,7 +89,7 @@ void Connection::run() {
     if (expires_s_ != 0 && realtime_s() >= expires_s_) {
       log_info("connection %llu: the client's ticket has ended",
                static_cast<unsigned long long>(number_));
-      return;
+      leave();
     }
     if (!pump())
       sleep();
@@ -204,7 +206,7 @@ bool Connection::pump_front() {
       case ChannelStatus::kAgain:
         return progress;
       case ChannelStatus::kClosed:
-        _exit(0);
+        leave();
       default:
         fatal("connection %llu from %s: the front broke the channel's format",
               static_cast<unsigned long long>(number_), peer_.c_str());
@@ -223,7 +225,7 @@ bool Connection::pump_answers() {
       case ChannelStatus::kAgain:
         return progress;
       default:
-        _exit(0); /* the client is gone */
+        leave(); /* the client is gone */
     }
     answers_.pop_front();
     answer_sent_ = 0;
@@ -572,7 +574,7 @@ void Connection::sleep() {
   if (nap != 0) longest = std::min(longest, nap);
   wait_for_events(poll_fds_, longest);
   if (front_->disarm() == ChannelStatus::kClosed && !(takes_calls() && front_->readable()))
-    _exit(0); /* the client is gone, and nobody would get its answers */
+    leave(); /* the client is gone, and nobody would get its answers */
   for (Backend& backend : backends_)
     if (backend.channel != nullptr && backend.channel->disarm() == ChannelStatus::kClosed &&
         !backend.channel->readable())
@@ -617,6 +619,42 @@ uint64_t Connection::sleep_ns() const {
   }
   if (next == UINT64_MAX) return UINT64_MAX;
   return next - std::min(next, now);
+}
+
+/* ---- the end ---- */
+
+/*
+ * The client's calls are over, and with this process its backends end. But a library that is killed
+ * while it writes leaves half a file: SoftHSM truncates that of a token in C_Login to write it
+ * anew, and the token is that of other clients too. So what is in flight has a while to end; not
+ * what takes long by its nature, which writes last, and then something new.
+ */
+void Connection::leave() {
+  const uint64_t until = Waiter::now_ns() + kFarewellNs;
+  auto may_be_writing = [](const Slot& slot) {
+    if (slot.state != Slot::State::kSent) return false;
+    const FunctionRow& row = kFunctionTable[slot.message->rec.function];
+    return row.lock == LockMode::kExclusive || row.deadline != Deadline::kLong;
+  };
+  while (std::any_of(slots_.begin(), slots_.end(), may_be_writing) && Waiter::now_ns() < until) {
+    for (Backend& backend : backends_) discard_replies(&backend);
+    pump_control(); /* which ends this process when [priv] wants it to */
+    (void)::poll(nullptr, 0, 1);
+  }
+  _exit(0);
+}
+
+void Connection::discard_replies(Backend* backend) {
+  while (backend->channel != nullptr) {
+    const ChannelStatus status = backend->channel->try_receive(&backend->incoming);
+    if (status == ChannelStatus::kAgain) return;
+    const bool lives = status == ChannelStatus::kOk;
+    for (Slot& slot : slots_)
+      if (slot.state == Slot::State::kSent && &backends_[slot.backend] == backend &&
+          (!lives || slot.id == backend->incoming.rec.id))
+        slot.state = Slot::State::kFree;
+    if (!lives) backend->channel.reset();
+  }
 }
 
 bool Connection::idle() const {

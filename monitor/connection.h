@@ -126,6 +126,8 @@ class Connection : private MonitorHost {
   bool readable();
   bool takes_calls();
   uint64_t deadline_of(const Backend* backend, Deadline deadline) const;
+  [[noreturn]] void leave();
+  void discard_replies(Backend* backend);
   bool idle() const;
   Slot* free_slot();
   Backend* backend_of(uint32_t number);

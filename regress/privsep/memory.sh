@@ -87,9 +87,15 @@ for mode in library local gss; do
   exec {client_in}>&-
 done
 
-# Each kind of process, with the PIN in flight, by each signal.
+# Each kind of process, with the PIN in flight, by each signal. The library truncates its token's file
+# and writes it anew in C_Login: killed in between, as any application can be, it has lost the token.
+# So each round has a fresh copy.
 use_client gss
+hsm=$MULTIP11_TMP/softhsm-hsm
+cp -a "$hsm/tokens" "$MULTIP11_TMP/tokens.kept"
 for signal in SEGV ABRT; do
+  rm -rf "$hsm/tokens"
+  cp -a "$MULTIP11_TMP/tokens.kept" "$hsm/tokens"
   application "crash-$signal"
   backend=$(pids_of -backend | sort -n | tail -n 1)
   kill -STOP "$backend"
