@@ -31,9 +31,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <tuple>
 
-#include "config_reader.h"
+#include "config_checker.h"
 #include "file_check.h"
 #include "policy.h"
 #include "principal.h"
@@ -66,583 +65,6 @@ constexpr uint32_t kDefaultLongS = 300; /* RSA keys of 16384 bits on a small dev
 constexpr uint32_t kDefaultMemoryMib = 1024;
 constexpr uint32_t kDefaultFiles = 256;
 
-class Checker {
- public:
-  Checker(const ConfigSection& root, Config* config, LoadedConfig* loaded, ConfigErrors* errors)
-      : root_(root), config_(config), loaded_(loaded), errors_(errors) {}
-
-  void run() {
-    global(Reader(root_, errors_));
-    users();
-    for_each("group", [this](const Reader& r) { group(r); });
-    for_each("listener", [this](const Reader& r) { listener(r); });
-    for_each("backend", [this](const Reader& r) { backend(r); });
-    for_each("token", [this](const Reader& r) { token(r); });
-    limits_of_one_configuration();
-    network();
-    if (!config_->unprivileged) clashes();
-    usefulness();
-  }
-
- private:
-  template <class F>
-  void for_each(const char* keyword, F f) {
-    for (const ConfigSection& section : root_.sections)
-      if (section.keyword == keyword) f(Reader(section, errors_));
-  }
-  void warn(int line, const std::string& text) {
-    ConfigErrors one(file_);
-    one.add(line, text);
-    loaded_->warnings.push_back(one.lines()[0]);
-  }
-
-  void global(const Reader& r) {
-    Config& c = *config_;
-    c.unprivileged = r.flag("unprivileged", false);
-    c.run_directory = r.absolute("run-directory", kDefaultRunDirectory);
-    r.forbid("state-directory", "is not built yet: nothing keeps state; remove this line");
-    libexec(r);
-    c.log_level = r.choice("log-level", {"info", "error", "verbose", "debug"});
-    log_target(r);
-    c.log_rate = r.number("log-rate", kDefaultLogRate, 1, 100000);
-    c.max_connections = r.number("max-connections", kDefaultConnections, 1, 16384);
-    c.max_connections_per_source =
-        r.number("max-connections-per-source", kDefaultPerSource, 1, 16384);
-    c.max_startups = r.number("max-startups", kDefaultStartups, 1, limits::kHandshakes);
-    c.handshake_timeout_s = r.number("handshake-timeout", kDefaultHandshakeS, 1, 3600);
-    c.idle_timeout_s = r.number("idle-timeout", 0, 0, kMaxSeconds);
-    c.pool_size = r.number("pool-size", kDefaultPool, 0, 256);
-    c.sandbox = r.choice("sandbox", {"full", "seccomp-only"}) == "full" ? SandboxMode::kFull
-                                                                        : SandboxMode::kSeccompOnly;
-  }
-
-  /* Where our own programs are: believed as the configuration is, so it must be as well kept. */
-  void libexec(const Reader& r) {
-#ifdef MP11_LIBEXECDIR
-    const char* built_in = MP11_LIBEXECDIR;
-#else
-    const char* built_in = "/usr/libexec/multip11";
-#endif
-    config_->libexec_directory = r.absolute("libexec-directory", built_in);
-    if (config_->libexec_directory == built_in) return;
-    if (Status status = check_trusted_path(config_->libexec_directory); !status)
-      r.error("libexec-directory", "libexec-directory: " + status.error().text);
-  }
-
-  void log_target(const Reader& r) {
-    std::string target = r.text("log-target", "syslog");
-    if (target == "syslog") {
-      config_->log_target = kLogToSyslog;
-    } else if (target == "stderr") {
-      config_->log_target = kLogToStderr;
-    } else if (target.starts_with("file:/")) {
-      config_->log_target = kLogToFile;
-      config_->log_file = target.substr(5);
-      std::string directory = config_->log_file.substr(0, config_->log_file.rfind('/') + 1);
-      if (Status status = check_trusted_path(directory); !status)
-        r.error("log-target", "log-target: " + status.error().text);
-    } else {
-      r.error("log-target", "log-target = " + target +
-                                " is not understood; write syslog, stderr or file:/ABSOLUTE/PATH");
-    }
-  }
-
-  /* "UID:GID", or a name in /etc/passwd. */
-  UserId user_id(const std::string& text, int line, const std::string& what) {
-    UserId id{text, 0, 0};
-    if (config_->unprivileged) return id;
-    size_t colon = text.find(':');
-    std::string advice = "; name a user of /etc/passwd, or write \"UID:GID\"";
-    if (colon != std::string::npos) {
-      auto uid = parse_number(text.substr(0, colon)), gid = parse_number(text.substr(colon + 1));
-      if (!uid || !gid) {
-        errors_->add(line, what + " = " + text + " is not understood" + advice);
-        return id;
-      }
-      id.uid = *uid;
-      id.gid = *gid;
-    } else if (std::optional<PasswdEntry> entry = find_user(text); entry) {
-      id.uid = entry->uid;
-      id.gid = entry->gid;
-    } else {
-      errors_->add(line, what + ": there is no user '" + text + "'" + advice);
-      return id;
-    }
-    if (id.uid == 0 || id.gid == 0 || id.uid == UINT32_MAX || id.gid == UINT32_MAX)
-      errors_->add(line, what + " = " + text +
-                             " is root, or of root's group; no program of multip11d runs as root" +
-                             advice);
-    return id;
-  }
-
-  void users() {
-    const ConfigSection none;
-    const ConfigSection* section = nullptr;
-    for (const ConfigSection& s : root_.sections) {
-      if (s.keyword != "users") continue;
-      if (section != nullptr)
-        errors_->add(s.line, "a second users section; put all into the one on line " +
-                                 std::to_string(section->line));
-      section = &s;
-    }
-    Reader r(section != nullptr ? *section : none, errors_);
-    users_line_ = section != nullptr ? section->line : 1;
-    auto one = [&](const char* keyword, UserId* id) {
-      int line = r.find(keyword) != nullptr ? r.line(keyword) : users_line_;
-      *id = user_id(r.text(keyword, std::string("_multip11-") + keyword), line,
-                    std::string("users: ") + keyword);
-    };
-    one("auth", &config_->users.auth);
-    one("vault", &config_->users.vault);
-    one("monitor", &config_->users.monitor);
-    one("net", &config_->users.net);
-    one("log", &config_->users.log);
-  }
-
-  void listener(const Reader& r) {
-    ListenerConfig l;
-    l.name = r.section().title;
-    l.line = r.section().line;
-    if (!is_name(l.name, 31))
-      errors_->add(l.line, "listener name '" + l.name +
-                               "' is not usable; write at most 31 letters, digits, - _ .");
-    bool tcp = r.has("address") || r.has("port"), local = r.has("path");
-    l.local = local;
-    if (tcp == local) {
-      errors_->add(
-          l.line,
-          "listener '" + l.name +
-              "' is neither on the network nor local; write either address and port, or path");
-    } else if (local) {
-      local_listener(r, &l);
-    } else {
-      tcp_listener(r, &l);
-    }
-    for (const ListenerConfig& other : config_->listeners)
-      if (other.local == l.local && other.path == l.path && other.address == l.address &&
-          other.port == l.port)
-        errors_->add(l.line, "listener '" + l.name + "' is where listener '" + other.name +
-                                 "' is already; give it another address, port or path");
-    config_->listeners.push_back(std::move(l));
-  }
-
-  void tcp_listener(const Reader& r, ListenerConfig* l) {
-    for (const char* keyword : {"mode", "group", "peer-uid", "principal"})
-      r.forbid(keyword, "belongs to a listener with path; remove it, or address and port");
-    l->address = r.text("address");
-    uint8_t binary[16];
-    if (::inet_pton(AF_INET, l->address.c_str(), binary) != 1 &&
-        ::inet_pton(AF_INET6, l->address.c_str(), binary) != 1)
-      r.error("address", "address = '" + l->address +
-                             "' is not a literal IPv4 or IPv6 address; write one, as 127.0.0.1");
-    l->port = static_cast<uint16_t>(r.number("port", 4611, 1, 65535));
-    std::string security = r.text("security", "gss");
-    if (security == "kdh")
-      r.error("security", "security = kdh is not built yet; write gss");
-    else if (security != "gss")
-      r.error("security", "security = " + security + " is not understood; write gss");
-    std::string transport = r.text("transport", "tcp");
-    if (transport == "sctp")
-      r.error("transport", "transport = sctp is not built yet; write tcp");
-    else if (transport != "tcp")
-      r.error("transport", "transport = " + transport + " is not understood; write tcp");
-  }
-
-  void local_listener(const Reader& r, ListenerConfig* l) {
-    for (const char* keyword : {"security", "transport"})
-      r.forbid(keyword, "belongs to a listener with address and port; remove it");
-    l->path = r.absolute("path", "");
-    if (l->path.size() > 107) /* sun_path, with its NUL */
-      r.error("path", "path is longer than a socket's may be; write at most 107 octets");
-    std::optional<uint32_t> mode = parse_number(r.text("mode", "0666"), 8);
-    if (!mode || *mode > 0777)
-      r.error("mode", "mode = " + r.text("mode") + " is not understood; write it like 0660");
-    l->mode = mode.value_or(0600);
-    l->group = r.text("group");
-    if (!l->group.empty()) {
-      std::optional<uint32_t> number = parse_number(l->group);
-      l->gid = number ? std::optional<gid_t>(*number) : find_group(l->group);
-      if (!l->gid) r.error("group", "there is no group '" + l->group + "'; name one of /etc/group");
-    }
-    l->peer_uid = r.flag("peer-uid", false);
-    l->principal = r.text("principal");
-    if (l->peer_uid == !l->principal.empty())
-      errors_->add(
-          l->line,
-          "listener '" + l->name +
-              "' does not say who its clients are; write exactly one of peer-uid = yes and "
-              "principal = NAME");
-    if (!l->principal.empty() && !is_local_name(l->principal))
-      r.error("principal", "principal = " + l->principal +
-                               " is not usable here; write a plain name of letters, digits, - _ .");
-  }
-  void path_list(const Reader& r, const char* keyword, std::vector<std::string>* paths) {
-    for (const ConfigValue& value : r.list(keyword)) {
-      struct stat st;
-      if (value.text.empty() || value.text[0] != '/')
-        errors_->add(value.line, std::string(keyword) + ": '" + value.text +
-                                     "' is relative; write it from the root");
-      else if (::stat(value.text.c_str(), &st) != 0)
-        errors_->add(value.line, std::string(keyword) + ": " + value.text + ": " +
-                                     std::strerror(errno) + "; create it, or remove it here");
-      else
-        paths->push_back(value.text);
-    }
-  }
-
-  void environment(const Reader& r, BackendConfig* b) {
-    for (const ConfigValue& value : r.list("environment")) {
-      size_t equals = value.text.find('=');
-      std::string name = value.text.substr(0, equals);
-      bool good = equals != std::string::npos && is_name(name, 128) &&
-                  name.find_first_of("-.") == std::string::npos;
-      if (!good)
-        errors_->add(value.line,
-                     "environment: '" + value.text + "' is not understood; write \"NAME=VALUE\"");
-      else if (name.starts_with("LD_"))
-        errors_->add(value.line,
-                     "environment: " + name + " has no effect on a running program; remove it");
-      else
-        b->environment.push_back(value.text);
-    }
-  }
-
-  void backend(const Reader& r) {
-    BackendConfig b;
-    b.name = r.section().title;
-    b.line = r.section().line;
-    if (!is_name(b.name, 31))
-      errors_->add(b.line, "backend name '" + b.name +
-                               "' is not usable; write at most 31 letters, digits, - _ .");
-    b.module = r.absolute("module", "");
-    if (b.module.empty())
-      errors_->add(b.line, "backend '" + b.name + "' has no module; add module = \"/PATH\"");
-    else if (Status status = check_module_file(b.module); b.module[0] == '/' && !status)
-      r.error("module", "module: " + status.error().text);
-    if (r.has("user"))
-      b.user = user_id(r.text("user"), r.line("user"), "user");
-    else if (!config_->unprivileged)
-      errors_->add(b.line, "backend '" + b.name +
-                               "' has no user; add user = NAME, one that nothing else uses");
-    std::string isolate = r.text("isolate", "backend");
-    if (isolate != "backend")
-      r.error("isolate", "isolate = " + isolate + " is not built yet; write backend");
-    environment(r, &b);
-    path_list(r, "read", &b.read);
-    path_list(r, "write", &b.write);
-    b.max_instances = r.number("max-instances", kDefaultInstances, 1, 16384);
-    b.prestart = r.number("prestart", 0, 0, 256);
-    if (b.prestart > b.max_instances)
-      r.error("prestart", "prestart is above max-instances; lower it");
-    b.deadline_s = r.number("deadline", kDefaultDeadlineS, 1, kMaxSeconds);
-    b.deadline_start_s = r.number("deadline-start", kDefaultStartS, 1, kMaxSeconds);
-    b.deadline_long_s = r.number("deadline-long", kDefaultLongS, 1, kMaxSeconds);
-    b.memory_mib = r.number("memory-limit", kDefaultMemoryMib, 0, 1u << 20);
-    b.files = r.number("file-limit", kDefaultFiles, 16, 65536);
-    b.token_lock = r.flag("token-lock", false);
-    b.transparent = r.flag("transparent", false);
-    if (b.transparent) {
-      b.admin = r.flag("admin", false);
-      b.allow = rules(r, "allow");
-    } else {
-      for (const char* keyword : {"allow", "admin"})
-        r.forbid(keyword, "belongs to a token, or to a backend with transparent = yes; move it");
-    }
-    if (backend_start_block(b, config_->sandbox, false).size() > kStartBlockOctets)
-      errors_->add(b.line, "backend '" + b.name +
-                               "' has too long lists of environment, read and write; shorten them");
-    config_->backends.push_back(std::move(b));
-  }
-
-  /* "uid:N", "local:NAME", a principal or pattern with its realm, or, for allow, "group:NAME". */
-  std::vector<std::string> rules(const Reader& r, const char* keyword) {
-    const bool groups = std::string_view(keyword) == "allow";
-    std::vector<std::string> good;
-    for (const ConfigValue& value : r.list(keyword)) {
-      const std::string& text = value.text;
-      std::string wrong;
-      if (!text.starts_with("group:"))
-        wrong = rule_problem(text);
-      else if (!groups)
-        wrong = "is a group, and there are no groups of groups";
-      else if (config_->group_of(text) == nullptr)
-        wrong = "names no group of this file";
-      rules_++;
-      if (wrong.empty())
-        good.push_back(text);
-      else
-        errors_->add(value.line, std::string(keyword) + ": '" + text + "' " + wrong +
-                                     "; write name@REALM, */admin@REALM, uid:NUMBER" +
-                                     (groups ? ", local:NAME or group:NAME" : " or local:NAME"));
-    }
-    return good;
-  }
-
-  void group(const Reader& r) {
-    GroupConfig g;
-    g.name = r.section().title;
-    g.line = r.section().line;
-    if (!is_name(g.name, 64))
-      errors_->add(g.line, "group name '" + g.name +
-                               "' is not usable; write at most 64 letters, digits, - _ .");
-    g.members = rules(r, "members");
-    for (const std::string& member : g.members)
-      g.all.push_back({member, "line " + std::to_string(g.line)});
-    auto add = [&](const char* keyword, Result<std::vector<GroupMember>> more) {
-      if (!more) {
-        r.error(keyword, "group '" + g.name + "': " + more.error().text);
-        return;
-      }
-      rules_ += more->size();
-      g.all.insert(g.all.end(), more->begin(), more->end());
-    };
-    g.file = r.absolute("file", "");
-    if (g.file.starts_with('/')) add("file", read_group_file(g.file));
-    g.unix_group = r.text("unix-group");
-    g.unix_realm = r.text("realm");
-    if (r.has("realm") && !r.has("unix-group"))
-      r.error("realm", "realm is that of the users of unix-group; add that, or remove it");
-    else if (r.has("realm") && !rule_problem("user@" + g.unix_realm).empty())
-      r.error("realm", "realm = '" + g.unix_realm + "' is not usable; write it as EXAMPLE.ORG");
-    else if (r.has("unix-group"))
-      add("unix-group", read_unix_group(g.unix_group, g.unix_realm));
-    if (!r.has("members") && !r.has("file") && !r.has("unix-group") && !r.has("realm"))
-      errors_->add(g.line, "group '" + g.name + "' says nothing; add members, file or unix-group");
-    else if (g.all.empty())
-      warn(g.line, "group '" + g.name + "' has no members");
-    config_->groups.push_back(std::move(g));
-  }
-
-  void token(const Reader& r) {
-    TokenConfig t;
-    t.label = r.section().title;
-    t.line = r.section().line;
-    if (t.label.empty() || t.label.size() > 32)
-      errors_->add(t.line, "token label '" + t.label + "' is not usable; write 1 to 32 octets");
-    const size_t layers = r.section().sections.size();
-    if (layers == 0 || layers > limits::kLayers)
-      errors_->add(t.line, "token '" + t.label + "' has " + std::to_string(layers) +
-                               " layers; write 1 to " + std::to_string(limits::kLayers));
-    const bool read_only = r.choice("access", {"read-only", "read-write"}) == "read-only";
-    for (const ConfigSection& layer : r.section().sections)
-      layer_of(Reader(layer, errors_), read_only, &t);
-    t.admin = r.flag("admin", false);
-    if (t.admin && layers > 1)
-      r.error("admin", "admin = yes is for tokens of one layer; remove it");
-    else if (t.admin && layers == 1 && t.layers[0].read_only)
-      r.error("admin", "admin = yes needs access = read-write; change one of them");
-    t.serial = r.text("serial");
-    if (layers > 1 && !r.has("serial")) t.serial = serial_of(t.label);
-    bool printable =
-        std::all_of(t.serial.begin(), t.serial.end(), [](char c) { return c > ' ' && c < 0x7f; });
-    if (r.has("serial") && (t.serial.empty() || t.serial.size() > 16 || !printable))
-      r.error("serial",
-              "serial = '" + t.serial + "' is not usable; write 1 to 16 printable octets");
-    for (const TokenConfig& other : config_->tokens)
-      if (!t.serial.empty() && other.serial == t.serial)
-        errors_->add(
-            r.has("serial") ? r.line("serial") : t.line,
-            "serial " + t.serial + " is that of token '" + other.label + "'; give each its own");
-    t.allow = rules(r, "allow");
-    config_->tokens.push_back(std::move(t));
-  }
-
-  /*
-   * A serial number for a token whose layers have each their own: of its label, so that it stays
-   * when the file is changed elsewhere. FNV-1a, 64 bits.
-   */
-  static std::string serial_of(const std::string& label) {
-    uint64_t digest = 0xcbf29ce484222325;
-    for (char c : label) digest = (digest ^ static_cast<uint8_t>(c)) * 0x100000001b3;
-    char text[17];
-    snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(digest));
-    return text;
-  }
-
-  /* access of the token is that of its layers, unless they say otherwise. */
-  void layer_of(const Reader& r, bool read_only, TokenConfig* t) {
-    LayerConfig layer;
-    layer.line = r.section().line;
-    std::string name = r.text("backend");
-    auto& all = config_->backends;
-    auto found = std::find_if(all.begin(), all.end(),
-                              [&](const BackendConfig& b) { return b.name == name; });
-    if (name.empty())
-      errors_->add(r.section().line, "the layer names no backend; add backend = NAME");
-    else if (found == all.end())
-      r.error("backend", "there is no backend '" + name + "'; name one of this file");
-    else
-      layer.backend = static_cast<uint32_t>(found - all.begin());
-    if (r.has("token")) {
-      Result<TokenName> named = name_token(r.text("token"));
-      if (named)
-        layer.at_backend = std::move(*named);
-      else
-        r.error("token", "token = " + r.text("token") + " " + named.error().text);
-    }
-    layer.read_only = read_only;
-    if (r.has("access"))
-      layer.read_only = r.choice("access", {"read-only", "read-write"}) == "read-only";
-    layer.required = r.flag("required", false);
-    layer.pin = pin_of(r);
-    layer.creates = creates_of(r, layer.read_only);
-    layer.allow = rules(r, "allow");
-    if (r.has("allow") && r.list("allow").empty())
-      r.error("allow",
-              "names nobody, and no allow is for whoever sees the token; remove the layer");
-    if (found != all.end()) token_once(*t, layer, name);
-    t->layers.push_back(std::move(layer));
-  }
-
-  static PinMode pin_of(const Reader& r) {
-    const std::string pin = r.text("pin");
-    if (pin == "derived" || pin == "vault")
-      r.error("pin", "pin = " + pin + " is not built yet; write client or none");
-    else if (r.choice("pin", {"client", "none"}) == "none")
-      return kPinNone;
-    return kPinClient;
-  }
-
-  static uint32_t creates_of(const Reader& r, bool read_only) {
-    uint32_t creates = 0;
-    if (!r.has("create")) return creates;
-    for (const ConfigValue& value : r.list("create")) {
-      const std::string& name = value.text;
-      auto found = std::find(std::begin(kCreateNames), std::end(kCreateNames), name);
-      if (found == std::end(kCreateNames))
-        r.error("create", "'" + name +
-                              "' is no class of objects; write data, certificate, public-key, "
-                              "private-key, secret-key, domain-parameters or other");
-      else
-        creates |= 1u << (found - std::begin(kCreateNames));
-    }
-    if (r.list("create").empty())
-      r.error("create", "names nothing; write access = read-only, or what may be made there");
-    else if (read_only)
-      r.error("create",
-              "only session objects are made on a read-only layer; write access = "
-              "read-write or remove create");
-    return creates;
-  }
-
-  /* Two layers that are one token of a library would log in to it twice, and show it twice. */
-  void token_once(const TokenConfig& t, const LayerConfig& layer, const std::string& backend) {
-    auto words = [](const TokenName& n) {
-      return std::tie(n.label, n.manufacturer, n.model, n.serial);
-    };
-    for (const LayerConfig& other : t.layers) {
-      if (other.backend != layer.backend) continue;
-      const std::string its_line = "the layer of line " + std::to_string(other.line);
-      if (words(other.at_backend) == words(layer.at_backend))
-        errors_->add(layer.line, "this is " + its_line + " once more; name another token of '" +
-                                     backend + "', or remove it");
-      else if (other.at_backend.text.empty() || layer.at_backend.text.empty())
-        errors_->add(layer.line, "this and " + its_line + " are of backend '" + backend +
-                                     "' and could be one token; name the tokens of both");
-    }
-  }
-
-  /* keytab and principal: needed by the network, of no use without it. */
-  void network() {
-    Reader r(root_, errors_);
-    config_->keytab = r.absolute("keytab", "");
-    config_->principal = r.text("principal");
-    if (!config_->principal.empty()) {
-      Result<PrincipalName> name = parse_principal(config_->principal);
-      std::string wrong = !name ? name.error().text : "";
-      if (config_->principal.find('*') != std::string::npos) wrong = "is a pattern";
-      if (config_->principal.size() >= limits::kPrincipal) wrong = "is too long";
-      if (!wrong.empty())
-        r.error("principal",
-                "principal = " + config_->principal + " " + wrong + "; write pkcs11/HOST@REALM");
-    }
-    if (!config_->keytab.empty() && config_->keytab[0] == '/')
-      if (Status status = check_secret_file(config_->keytab); !status)
-        r.error("keytab", "keytab: " + status.error().text);
-    for (const ListenerConfig& l : config_->listeners) {
-      if (l.local) continue;
-      if (config_->keytab.empty())
-        errors_->add(l.line, "listener '" + l.name + "' needs a keytab; add keytab = \"/PATH\"");
-      if (config_->principal.empty())
-        errors_->add(l.line, "listener '" + l.name +
-                                 "' needs a principal; add principal = \"pkcs11/HOST@REALM\"");
-    }
-  }
-
-  /* No two kinds of process, and no two backends, share a uid or a group. */
-  void clashes() {
-    struct Owner {
-      std::string what;
-      const UserId* id;
-      int line;
-    };
-    const UsersConfig& u = config_->users;
-    std::vector<Owner> owners;
-    for (auto [what, id] :
-         {std::pair("auth", &u.auth), std::pair("vault", &u.vault),
-          std::pair("monitor", &u.monitor), std::pair("net", &u.net), std::pair("log", &u.log)})
-      owners.push_back({std::string("multip11-") + what, id, users_line_});
-    for (const BackendConfig& b : config_->backends)
-      if (!b.user.text.empty()) owners.push_back({"backend '" + b.name + "'", &b.user, b.line});
-    for (size_t i = 0; i < owners.size(); i++)
-      for (size_t j = 0; j < i; j++) {
-        if (owners[i].id->uid == 0 || owners[j].id->uid == 0) continue; /* reported already */
-        if (owners[i].id->uid == owners[j].id->uid)
-          errors_->add(owners[i].line, owners[i].what + " has the same uid as " + owners[j].what +
-                                           "; give each a user of its own");
-        else if (owners[i].id->gid == owners[j].id->gid)
-          errors_->add(owners[i].line, owners[i].what + " has the same group as " + owners[j].what +
-                                           "; give each a group of its own");
-      }
-  }
-
-  void limits_of_one_configuration() {
-    size_t slots = config_->tokens.size(), layers = 0;
-    for (const TokenConfig& t : config_->tokens) layers += t.layers.size();
-    for (const BackendConfig& b : config_->backends) slots += b.transparent ? 1 : 0;
-    layers += slots - config_->tokens.size();
-    if (config_->backends.size() > limits::kBackends)
-      errors_->add(1, "more than " + std::to_string(limits::kBackends) + " backends; remove some");
-    if (slots > limits::kTokens)
-      errors_->add(1, "more than " + std::to_string(limits::kTokens) +
-                          " tokens and transparent backends; remove some");
-    if (layers > kPolicyLayers)
-      errors_->add(
-          1, "more than " + std::to_string(kPolicyLayers) + " layers of all tokens; remove some");
-    if (config_->groups.size() > kPolicyGroups)
-      errors_->add(1, "more than " + std::to_string(kPolicyGroups) + " groups; remove some");
-    if (rules_ > kPolicyRules)
-      errors_->add(1, "more than " + std::to_string(kPolicyRules) +
-                          " entries of allow and members of groups; use patterns");
-  }
-
-  void usefulness() {
-    if (config_->listeners.empty())
-      errors_->add(1, "there is no listener, so nobody could connect; add one");
-    if (config_->tokens.empty() &&
-        std::none_of(config_->backends.begin(), config_->backends.end(),
-                     [](const BackendConfig& b) { return b.transparent; }))
-      errors_->add(1, "there is neither a token nor a backend with transparent = yes; add one");
-    for (const TokenConfig& t : config_->tokens)
-      if (t.allow.empty())
-        warn(t.line, "token '" + t.label + "' has no allow list: nobody can see it");
-    for (const BackendConfig& b : config_->backends)
-      if (b.transparent && b.allow.empty())
-        warn(b.line, "backend '" + b.name + "' has no allow list: nobody can see it");
-  }
-
- public:
-  std::string file_;
-
- private:
-  const ConfigSection& root_;
-  Config* config_;
-  LoadedConfig* loaded_;
-  ConfigErrors* errors_;
-  int users_line_ = 1;
-  size_t rules_ = 0;
-};
-
 /* Opens first and looks at what was opened, so that nobody changes it between. */
 Result<std::string> read_config_file(const std::string& path) {
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
@@ -663,6 +85,372 @@ Result<std::string> read_config_file(const std::string& path) {
 }
 
 }  // namespace
+
+void ConfigChecker::run() {
+  global(Reader(root_, errors_));
+  users();
+  for_each("group", [this](const Reader& r) { group(r); });
+  for_each("listener", [this](const Reader& r) { listener(r); });
+  for_each("backend", [this](const Reader& r) { backend(r); });
+  for_each("token", [this](const Reader& r) { token(r); });
+  limits_of_one_configuration();
+  network();
+  if (!config_->unprivileged) clashes();
+  usefulness();
+}
+
+void ConfigChecker::warn(int line, const std::string& text) {
+  ConfigErrors one(file_);
+  one.add(line, text);
+  loaded_->warnings.push_back(one.lines()[0]);
+}
+
+void ConfigChecker::global(const Reader& r) {
+  Config& c = *config_;
+  c.unprivileged = r.flag("unprivileged", false);
+  c.run_directory = r.absolute("run-directory", kDefaultRunDirectory);
+  r.forbid("state-directory", "is not built yet: nothing keeps state; remove this line");
+  libexec(r);
+  c.log_level = r.choice("log-level", {"info", "error", "verbose", "debug"});
+  log_target(r);
+  c.log_rate = r.number("log-rate", kDefaultLogRate, 1, 100000);
+  c.max_connections = r.number("max-connections", kDefaultConnections, 1, 16384);
+  c.max_connections_per_source =
+      r.number("max-connections-per-source", kDefaultPerSource, 1, 16384);
+  c.max_startups = r.number("max-startups", kDefaultStartups, 1, limits::kHandshakes);
+  c.handshake_timeout_s = r.number("handshake-timeout", kDefaultHandshakeS, 1, 3600);
+  c.idle_timeout_s = r.number("idle-timeout", 0, 0, kMaxSeconds);
+  c.pool_size = r.number("pool-size", kDefaultPool, 0, 256);
+  c.sandbox = r.choice("sandbox", {"full", "seccomp-only"}) == "full" ? SandboxMode::kFull
+                                                                      : SandboxMode::kSeccompOnly;
+}
+
+/* Where our own programs are: believed as the configuration is, so it must be as well kept. */
+void ConfigChecker::libexec(const Reader& r) {
+#ifdef MP11_LIBEXECDIR
+  const char* built_in = MP11_LIBEXECDIR;
+#else
+  const char* built_in = "/usr/libexec/multip11";
+#endif
+  config_->libexec_directory = r.absolute("libexec-directory", built_in);
+  if (config_->libexec_directory == built_in) return;
+  if (Status status = check_trusted_path(config_->libexec_directory); !status)
+    r.error("libexec-directory", "libexec-directory: " + status.error().text);
+}
+
+void ConfigChecker::log_target(const Reader& r) {
+  std::string target = r.text("log-target", "syslog");
+  if (target == "syslog") {
+    config_->log_target = kLogToSyslog;
+  } else if (target == "stderr") {
+    config_->log_target = kLogToStderr;
+  } else if (target.starts_with("file:/")) {
+    config_->log_target = kLogToFile;
+    config_->log_file = target.substr(5);
+    std::string directory = config_->log_file.substr(0, config_->log_file.rfind('/') + 1);
+    if (Status status = check_trusted_path(directory); !status)
+      r.error("log-target", "log-target: " + status.error().text);
+  } else {
+    r.error("log-target", "log-target = " + target +
+                              " is not understood; write syslog, stderr or file:/ABSOLUTE/PATH");
+  }
+}
+
+/* "UID:GID", or a name in /etc/passwd. */
+UserId ConfigChecker::user_id(const std::string& text, int line, const std::string& what) {
+  UserId id{text, 0, 0};
+  if (config_->unprivileged) return id;
+  size_t colon = text.find(':');
+  std::string advice = "; name a user of /etc/passwd, or write \"UID:GID\"";
+  if (colon != std::string::npos) {
+    auto uid = parse_number(text.substr(0, colon)), gid = parse_number(text.substr(colon + 1));
+    if (!uid || !gid) {
+      errors_->add(line, what + " = " + text + " is not understood" + advice);
+      return id;
+    }
+    id.uid = *uid;
+    id.gid = *gid;
+  } else if (std::optional<PasswdEntry> entry = find_user(text); entry) {
+    id.uid = entry->uid;
+    id.gid = entry->gid;
+  } else {
+    errors_->add(line, what + ": there is no user '" + text + "'" + advice);
+    return id;
+  }
+  if (id.uid == 0 || id.gid == 0 || id.uid == UINT32_MAX || id.gid == UINT32_MAX)
+    errors_->add(line, what + " = " + text +
+                           " is root, or of root's group; no program of multip11d runs as root" +
+                           advice);
+  return id;
+}
+
+void ConfigChecker::users() {
+  const ConfigSection none;
+  const ConfigSection* section = nullptr;
+  for (const ConfigSection& s : root_.sections) {
+    if (s.keyword != "users") continue;
+    if (section != nullptr)
+      errors_->add(s.line, "a second users section; put all into the one on line " +
+                               std::to_string(section->line));
+    section = &s;
+  }
+  Reader r(section != nullptr ? *section : none, errors_);
+  users_line_ = section != nullptr ? section->line : 1;
+  auto one = [&](const char* keyword, UserId* id) {
+    int line = r.find(keyword) != nullptr ? r.line(keyword) : users_line_;
+    *id = user_id(r.text(keyword, std::string("_multip11-") + keyword), line,
+                  std::string("users: ") + keyword);
+  };
+  one("auth", &config_->users.auth);
+  one("vault", &config_->users.vault);
+  one("monitor", &config_->users.monitor);
+  one("net", &config_->users.net);
+  one("log", &config_->users.log);
+}
+
+void ConfigChecker::listener(const Reader& r) {
+  ListenerConfig l;
+  l.name = r.section().title;
+  l.line = r.section().line;
+  if (!is_name(l.name, 31))
+    errors_->add(l.line, "listener name '" + l.name +
+                             "' is not usable; write at most 31 letters, digits, - _ .");
+  bool tcp = r.has("address") || r.has("port"), local = r.has("path");
+  l.local = local;
+  if (tcp == local) {
+    errors_->add(
+        l.line,
+        "listener '" + l.name +
+            "' is neither on the network nor local; write either address and port, or path");
+  } else if (local) {
+    local_listener(r, &l);
+  } else {
+    tcp_listener(r, &l);
+  }
+  for (const ListenerConfig& other : config_->listeners)
+    if (other.local == l.local && other.path == l.path && other.address == l.address &&
+        other.port == l.port)
+      errors_->add(l.line, "listener '" + l.name + "' is where listener '" + other.name +
+                               "' is already; give it another address, port or path");
+  config_->listeners.push_back(std::move(l));
+}
+
+void ConfigChecker::tcp_listener(const Reader& r, ListenerConfig* l) {
+  for (const char* keyword : {"mode", "group", "peer-uid", "principal"})
+    r.forbid(keyword, "belongs to a listener with path; remove it, or address and port");
+  l->address = r.text("address");
+  uint8_t binary[16];
+  if (::inet_pton(AF_INET, l->address.c_str(), binary) != 1 &&
+      ::inet_pton(AF_INET6, l->address.c_str(), binary) != 1)
+    r.error("address", "address = '" + l->address +
+                           "' is not a literal IPv4 or IPv6 address; write one, as 127.0.0.1");
+  l->port = static_cast<uint16_t>(r.number("port", 4611, 1, 65535));
+  std::string security = r.text("security", "gss");
+  if (security == "kdh")
+    r.error("security", "security = kdh is not built yet; write gss");
+  else if (security != "gss")
+    r.error("security", "security = " + security + " is not understood; write gss");
+  std::string transport = r.text("transport", "tcp");
+  if (transport == "sctp")
+    r.error("transport", "transport = sctp is not built yet; write tcp");
+  else if (transport != "tcp")
+    r.error("transport", "transport = " + transport + " is not understood; write tcp");
+}
+
+void ConfigChecker::local_listener(const Reader& r, ListenerConfig* l) {
+  for (const char* keyword : {"security", "transport"})
+    r.forbid(keyword, "belongs to a listener with address and port; remove it");
+  l->path = r.absolute("path", "");
+  if (l->path.size() > 107) /* sun_path, with its NUL */
+    r.error("path", "path is longer than a socket's may be; write at most 107 octets");
+  std::optional<uint32_t> mode = parse_number(r.text("mode", "0666"), 8);
+  if (!mode || *mode > 0777)
+    r.error("mode", "mode = " + r.text("mode") + " is not understood; write it like 0660");
+  l->mode = mode.value_or(0600);
+  l->group = r.text("group");
+  if (!l->group.empty()) {
+    std::optional<uint32_t> number = parse_number(l->group);
+    l->gid = number ? std::optional<gid_t>(*number) : find_group(l->group);
+    if (!l->gid) r.error("group", "there is no group '" + l->group + "'; name one of /etc/group");
+  }
+  l->peer_uid = r.flag("peer-uid", false);
+  l->principal = r.text("principal");
+  if (l->peer_uid == !l->principal.empty())
+    errors_->add(l->line,
+                 "listener '" + l->name +
+                     "' does not say who its clients are; write exactly one of peer-uid = yes and "
+                     "principal = NAME");
+  if (!l->principal.empty() && !is_local_name(l->principal))
+    r.error("principal", "principal = " + l->principal +
+                             " is not usable here; write a plain name of letters, digits, - _ .");
+}
+
+void ConfigChecker::path_list(const Reader& r, const char* keyword,
+                              std::vector<std::string>* paths) {
+  for (const ConfigValue& value : r.list(keyword)) {
+    struct stat st;
+    if (value.text.empty() || value.text[0] != '/')
+      errors_->add(value.line, std::string(keyword) + ": '" + value.text +
+                                   "' is relative; write it from the root");
+    else if (::stat(value.text.c_str(), &st) != 0)
+      errors_->add(value.line, std::string(keyword) + ": " + value.text + ": " +
+                                   std::strerror(errno) + "; create it, or remove it here");
+    else
+      paths->push_back(value.text);
+  }
+}
+
+void ConfigChecker::environment(const Reader& r, BackendConfig* b) {
+  for (const ConfigValue& value : r.list("environment")) {
+    size_t equals = value.text.find('=');
+    std::string name = value.text.substr(0, equals);
+    bool good = equals != std::string::npos && is_name(name, 128) &&
+                name.find_first_of("-.") == std::string::npos;
+    if (!good)
+      errors_->add(value.line,
+                   "environment: '" + value.text + "' is not understood; write \"NAME=VALUE\"");
+    else if (name.starts_with("LD_"))
+      errors_->add(value.line,
+                   "environment: " + name + " has no effect on a running program; remove it");
+    else
+      b->environment.push_back(value.text);
+  }
+}
+
+void ConfigChecker::backend(const Reader& r) {
+  BackendConfig b;
+  b.name = r.section().title;
+  b.line = r.section().line;
+  if (!is_name(b.name, 31))
+    errors_->add(b.line, "backend name '" + b.name +
+                             "' is not usable; write at most 31 letters, digits, - _ .");
+  b.module = r.absolute("module", "");
+  if (b.module.empty())
+    errors_->add(b.line, "backend '" + b.name + "' has no module; add module = \"/PATH\"");
+  else if (Status status = check_module_file(b.module); b.module[0] == '/' && !status)
+    r.error("module", "module: " + status.error().text);
+  if (r.has("user"))
+    b.user = user_id(r.text("user"), r.line("user"), "user");
+  else if (!config_->unprivileged)
+    errors_->add(b.line, "backend '" + b.name +
+                             "' has no user; add user = NAME, one that nothing else uses");
+  std::string isolate = r.text("isolate", "backend");
+  if (isolate != "backend")
+    r.error("isolate", "isolate = " + isolate + " is not built yet; write backend");
+  environment(r, &b);
+  path_list(r, "read", &b.read);
+  path_list(r, "write", &b.write);
+  b.max_instances = r.number("max-instances", kDefaultInstances, 1, 16384);
+  b.prestart = r.number("prestart", 0, 0, 256);
+  if (b.prestart > b.max_instances)
+    r.error("prestart", "prestart is above max-instances; lower it");
+  b.deadline_s = r.number("deadline", kDefaultDeadlineS, 1, kMaxSeconds);
+  b.deadline_start_s = r.number("deadline-start", kDefaultStartS, 1, kMaxSeconds);
+  b.deadline_long_s = r.number("deadline-long", kDefaultLongS, 1, kMaxSeconds);
+  b.memory_mib = r.number("memory-limit", kDefaultMemoryMib, 0, 1u << 20);
+  b.files = r.number("file-limit", kDefaultFiles, 16, 65536);
+  b.token_lock = r.flag("token-lock", false);
+  b.transparent = r.flag("transparent", false);
+  if (b.transparent) {
+    b.admin = r.flag("admin", false);
+    b.allow = rules(r, "allow");
+  } else {
+    for (const char* keyword : {"allow", "admin"})
+      r.forbid(keyword, "belongs to a token, or to a backend with transparent = yes; move it");
+  }
+  if (backend_start_block(b, config_->sandbox, false).size() > kStartBlockOctets)
+    errors_->add(b.line, "backend '" + b.name +
+                             "' has too long lists of environment, read and write; shorten them");
+  config_->backends.push_back(std::move(b));
+}
+
+/* keytab and principal: needed by the network, of no use without it. */
+void ConfigChecker::network() {
+  Reader r(root_, errors_);
+  config_->keytab = r.absolute("keytab", "");
+  config_->principal = r.text("principal");
+  if (!config_->principal.empty()) {
+    Result<PrincipalName> name = parse_principal(config_->principal);
+    std::string wrong = !name ? name.error().text : "";
+    if (config_->principal.find('*') != std::string::npos) wrong = "is a pattern";
+    if (config_->principal.size() >= limits::kPrincipal) wrong = "is too long";
+    if (!wrong.empty())
+      r.error("principal",
+              "principal = " + config_->principal + " " + wrong + "; write pkcs11/HOST@REALM");
+  }
+  if (!config_->keytab.empty() && config_->keytab[0] == '/')
+    if (Status status = check_secret_file(config_->keytab); !status)
+      r.error("keytab", "keytab: " + status.error().text);
+  for (const ListenerConfig& l : config_->listeners) {
+    if (l.local) continue;
+    if (config_->keytab.empty())
+      errors_->add(l.line, "listener '" + l.name + "' needs a keytab; add keytab = \"/PATH\"");
+    if (config_->principal.empty())
+      errors_->add(l.line, "listener '" + l.name +
+                               "' needs a principal; add principal = \"pkcs11/HOST@REALM\"");
+  }
+}
+
+/* No two kinds of process, and no two backends, share a uid or a group. */
+void ConfigChecker::clashes() {
+  struct Owner {
+    std::string what;
+    const UserId* id;
+    int line;
+  };
+  const UsersConfig& u = config_->users;
+  std::vector<Owner> owners;
+  for (auto [what, id] :
+       {std::pair("auth", &u.auth), std::pair("vault", &u.vault), std::pair("monitor", &u.monitor),
+        std::pair("net", &u.net), std::pair("log", &u.log)})
+    owners.push_back({std::string("multip11-") + what, id, users_line_});
+  for (const BackendConfig& b : config_->backends)
+    if (!b.user.text.empty()) owners.push_back({"backend '" + b.name + "'", &b.user, b.line});
+  for (size_t i = 0; i < owners.size(); i++)
+    for (size_t j = 0; j < i; j++) {
+      if (owners[i].id->uid == 0 || owners[j].id->uid == 0) continue; /* reported already */
+      if (owners[i].id->uid == owners[j].id->uid)
+        errors_->add(owners[i].line, owners[i].what + " has the same uid as " + owners[j].what +
+                                         "; give each a user of its own");
+      else if (owners[i].id->gid == owners[j].id->gid)
+        errors_->add(owners[i].line, owners[i].what + " has the same group as " + owners[j].what +
+                                         "; give each a group of its own");
+    }
+}
+
+void ConfigChecker::limits_of_one_configuration() {
+  size_t slots = config_->tokens.size(), layers = 0;
+  for (const TokenConfig& t : config_->tokens) layers += t.layers.size();
+  for (const BackendConfig& b : config_->backends) slots += b.transparent ? 1 : 0;
+  layers += slots - config_->tokens.size();
+  if (config_->backends.size() > limits::kBackends)
+    errors_->add(1, "more than " + std::to_string(limits::kBackends) + " backends; remove some");
+  if (slots > limits::kTokens)
+    errors_->add(1, "more than " + std::to_string(limits::kTokens) +
+                        " tokens and transparent backends; remove some");
+  if (layers > kPolicyLayers)
+    errors_->add(
+        1, "more than " + std::to_string(kPolicyLayers) + " layers of all tokens; remove some");
+  if (config_->groups.size() > kPolicyGroups)
+    errors_->add(1, "more than " + std::to_string(kPolicyGroups) + " groups; remove some");
+  if (rules_ > kPolicyRules)
+    errors_->add(1, "more than " + std::to_string(kPolicyRules) +
+                        " entries of allow and members of groups; use patterns");
+}
+
+void ConfigChecker::usefulness() {
+  if (config_->listeners.empty())
+    errors_->add(1, "there is no listener, so nobody could connect; add one");
+  if (config_->tokens.empty() && std::none_of(config_->backends.begin(), config_->backends.end(),
+                                              [](const BackendConfig& b) { return b.transparent; }))
+    errors_->add(1, "there is neither a token nor a backend with transparent = yes; add one");
+  for (const TokenConfig& t : config_->tokens)
+    if (t.allow.empty())
+      warn(t.line, "token '" + t.label + "' has no allow list: nobody can see it");
+  for (const BackendConfig& b : config_->backends)
+    if (b.transparent && b.allow.empty())
+      warn(b.line, "backend '" + b.name + "' has no allow list: nobody can see it");
+}
 
 bool Config::has_tcp() const {
   return std::any_of(listeners.begin(), listeners.end(),
@@ -687,9 +475,7 @@ LoadedConfig load_config(const ConfigSource& source) {
   ConfigSection root;
   Config config;
   if (parse_config_text(*text, source.options, &root, &errors)) {
-    Checker checker(root, &config, &loaded, &errors);
-    checker.file_ = source.path;
-    checker.run();
+    ConfigChecker(root, source.path, &config, &loaded, &errors).run();
   }
   loaded.errors = errors.lines();
   if (loaded.errors.empty()) loaded.config = std::move(config);

@@ -1,0 +1,226 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/*
+ * Groups, virtual tokens and their layers: the part of the configuration that says who may see
+ * what.
+ */
+#include <algorithm>
+#include <tuple>
+
+#include "config_checker.h"
+#include "principal.h"
+
+namespace mp11 {
+namespace {
+
+/*
+ * A serial number for a token whose layers have each their own: of its label, so that it stays
+ * when the file is changed elsewhere. FNV-1a, 64 bits.
+ */
+std::string serial_of(const std::string& label) {
+  uint64_t digest = 0xcbf29ce484222325;
+  for (char c : label) digest = (digest ^ static_cast<uint8_t>(c)) * 0x100000001b3;
+  char text[17];
+  snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(digest));
+  return text;
+}
+
+PinMode pin_of(const Reader& r) {
+  const std::string pin = r.text("pin");
+  if (pin == "derived" || pin == "vault")
+    r.error("pin", "pin = " + pin + " is not built yet; write client or none");
+  else if (r.choice("pin", {"client", "none"}) == "none")
+    return kPinNone;
+  return kPinClient;
+}
+
+uint32_t creates_of(const Reader& r, bool read_only) {
+  uint32_t creates = 0;
+  if (!r.has("create")) return creates;
+  for (const ConfigValue& value : r.list("create")) {
+    const std::string& name = value.text;
+    auto found = std::find(std::begin(kCreateNames), std::end(kCreateNames), name);
+    if (found == std::end(kCreateNames))
+      r.error("create", "'" + name +
+                            "' is no class of objects; write data, certificate, public-key, "
+                            "private-key, secret-key, domain-parameters or other");
+    else
+      creates |= 1u << (found - std::begin(kCreateNames));
+  }
+  if (r.list("create").empty())
+    r.error("create", "names nothing; write access = read-only, or what may be made there");
+  else if (read_only)
+    r.error("create",
+            "only session objects are made on a read-only layer; write access = "
+            "read-write or remove create");
+  return creates;
+}
+
+}  // namespace
+
+/* "uid:N", "local:NAME", a principal or pattern with its realm, or, for allow, "group:NAME". */
+std::vector<std::string> ConfigChecker::rules(const Reader& r, const char* keyword) {
+  const bool groups = std::string_view(keyword) == "allow";
+  std::vector<std::string> good;
+  for (const ConfigValue& value : r.list(keyword)) {
+    const std::string& text = value.text;
+    std::string wrong;
+    if (!text.starts_with("group:"))
+      wrong = rule_problem(text);
+    else if (!groups)
+      wrong = "is a group, and there are no groups of groups";
+    else if (config_->group_of(text) == nullptr)
+      wrong = "names no group of this file";
+    rules_++;
+    if (wrong.empty())
+      good.push_back(text);
+    else
+      errors_->add(value.line, std::string(keyword) + ": '" + text + "' " + wrong +
+                                   "; write name@REALM, */admin@REALM, uid:NUMBER" +
+                                   (groups ? ", local:NAME or group:NAME" : " or local:NAME"));
+  }
+  return good;
+}
+
+void ConfigChecker::group(const Reader& r) {
+  GroupConfig g;
+  g.name = r.section().title;
+  g.line = r.section().line;
+  if (!is_name(g.name, 64))
+    errors_->add(g.line, "group name '" + g.name +
+                             "' is not usable; write at most 64 letters, digits, - _ .");
+  g.members = rules(r, "members");
+  for (const std::string& member : g.members)
+    g.all.push_back({member, "line " + std::to_string(g.line)});
+  auto add = [&](const char* keyword, Result<std::vector<GroupMember>> more) {
+    if (!more) {
+      r.error(keyword, "group '" + g.name + "': " + more.error().text);
+      return;
+    }
+    rules_ += more->size();
+    g.all.insert(g.all.end(), more->begin(), more->end());
+  };
+  g.file = r.absolute("file", "");
+  if (g.file.starts_with('/')) add("file", read_group_file(g.file));
+  g.unix_group = r.text("unix-group");
+  g.unix_realm = r.text("realm");
+  if (r.has("realm") && !r.has("unix-group"))
+    r.error("realm", "realm is that of the users of unix-group; add that, or remove it");
+  else if (r.has("realm") && !rule_problem("user@" + g.unix_realm).empty())
+    r.error("realm", "realm = '" + g.unix_realm + "' is not usable; write it as EXAMPLE.ORG");
+  else if (r.has("unix-group"))
+    add("unix-group", read_unix_group(g.unix_group, g.unix_realm));
+  if (!r.has("members") && !r.has("file") && !r.has("unix-group") && !r.has("realm"))
+    errors_->add(g.line, "group '" + g.name + "' says nothing; add members, file or unix-group");
+  else if (g.all.empty())
+    warn(g.line, "group '" + g.name + "' has no members");
+  config_->groups.push_back(std::move(g));
+}
+
+void ConfigChecker::token(const Reader& r) {
+  TokenConfig t;
+  t.label = r.section().title;
+  t.line = r.section().line;
+  if (t.label.empty() || t.label.size() > 32)
+    errors_->add(t.line, "token label '" + t.label + "' is not usable; write 1 to 32 octets");
+  const size_t layers = r.section().sections.size();
+  if (layers == 0 || layers > limits::kLayers)
+    errors_->add(t.line, "token '" + t.label + "' has " + std::to_string(layers) +
+                             " layers; write 1 to " + std::to_string(limits::kLayers));
+  const bool read_only = r.choice("access", {"read-only", "read-write"}) == "read-only";
+  for (const ConfigSection& layer : r.section().sections)
+    layer_of(Reader(layer, errors_), read_only, &t);
+  t.admin = r.flag("admin", false);
+  if (t.admin && layers > 1)
+    r.error("admin", "admin = yes is for tokens of one layer; remove it");
+  else if (t.admin && layers == 1 && t.layers[0].read_only)
+    r.error("admin", "admin = yes needs access = read-write; change one of them");
+  t.serial = r.text("serial");
+  if (layers > 1 && !r.has("serial")) t.serial = serial_of(t.label);
+  bool printable =
+      std::all_of(t.serial.begin(), t.serial.end(), [](char c) { return c > ' ' && c < 0x7f; });
+  if (r.has("serial") && (t.serial.empty() || t.serial.size() > 16 || !printable))
+    r.error("serial", "serial = '" + t.serial + "' is not usable; write 1 to 16 printable octets");
+  for (const TokenConfig& other : config_->tokens)
+    if (!t.serial.empty() && other.serial == t.serial)
+      errors_->add(
+          r.has("serial") ? r.line("serial") : t.line,
+          "serial " + t.serial + " is that of token '" + other.label + "'; give each its own");
+  t.allow = rules(r, "allow");
+  config_->tokens.push_back(std::move(t));
+}
+
+/* access of the token is that of its layers, unless they say otherwise. */
+void ConfigChecker::layer_of(const Reader& r, bool read_only, TokenConfig* t) {
+  LayerConfig layer;
+  layer.line = r.section().line;
+  std::string name = r.text("backend");
+  auto& all = config_->backends;
+  auto found =
+      std::find_if(all.begin(), all.end(), [&](const BackendConfig& b) { return b.name == name; });
+  if (name.empty())
+    errors_->add(r.section().line, "the layer names no backend; add backend = NAME");
+  else if (found == all.end())
+    r.error("backend", "there is no backend '" + name + "'; name one of this file");
+  else
+    layer.backend = static_cast<uint32_t>(found - all.begin());
+  if (r.has("token")) {
+    Result<TokenName> named = name_token(r.text("token"));
+    if (named)
+      layer.at_backend = std::move(*named);
+    else
+      r.error("token", "token = " + r.text("token") + " " + named.error().text);
+  }
+  layer.read_only = read_only;
+  if (r.has("access"))
+    layer.read_only = r.choice("access", {"read-only", "read-write"}) == "read-only";
+  layer.required = r.flag("required", false);
+  layer.pin = pin_of(r);
+  layer.creates = creates_of(r, layer.read_only);
+  layer.allow = rules(r, "allow");
+  if (r.has("allow") && r.list("allow").empty())
+    r.error("allow", "names nobody, and no allow is for whoever sees the token; remove the layer");
+  if (found != all.end()) token_once(*t, layer, name);
+  t->layers.push_back(std::move(layer));
+}
+
+/* Two layers that are one token of a library would log in to it twice, and show it twice. */
+void ConfigChecker::token_once(const TokenConfig& t, const LayerConfig& layer,
+                               const std::string& backend) {
+  auto words = [](const TokenName& n) {
+    return std::tie(n.label, n.manufacturer, n.model, n.serial);
+  };
+  for (const LayerConfig& other : t.layers) {
+    if (other.backend != layer.backend) continue;
+    const std::string its_line = "the layer of line " + std::to_string(other.line);
+    if (words(other.at_backend) == words(layer.at_backend))
+      errors_->add(layer.line, "this is " + its_line + " once more; name another token of '" +
+                                   backend + "', or remove it");
+    else if (other.at_backend.text.empty() || layer.at_backend.text.empty())
+      errors_->add(layer.line, "this and " + its_line + " are of backend '" + backend +
+                                   "' and could be one token; name the tokens of both");
+  }
+}
+
+}  // namespace mp11
