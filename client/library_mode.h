@@ -69,6 +69,7 @@ class LibraryMode final : public MonitorHost {
   /* MonitorHost, called by SessionMonitor under the mutex. */
   void unlock(uint32_t backend) override;
   void end_backend(uint32_t backend) override;
+  void filtered(const Filtered&) override {} /* its portfolio has no filters */
   void changed() override { changed_.notify_all(); }
 
   std::unique_ptr<Slot> take_slot();

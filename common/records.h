@@ -69,6 +69,7 @@ enum class RecordType : uint32_t {
   kPortfolioToken = 0x300,
   kPortfolioBackend,
   kPortfolioLayer,
+  kPortfolioFilter,
   kPortfolioEnd,
   /* [priv] to net: NetStart. Descriptors: client's connection, net's end of the channel socket,
    * net's end of net--auth. */
@@ -195,6 +196,35 @@ inline constexpr uint32_t kCreateKnown = (1u << 7) - 1;
 enum LayerFlags : uint32_t {
   kLayerReadOnly = 1u << 0, /* nothing that lies on it is made, changed or destroyed */
   kLayerRequired = 1u << 1, /* has a say in C_Login, and without it there is no token */
+  kLayerFiltered = 1u << 2, /* a PortfolioFilter follows it; the token is no admin's */
+};
+
+/* Objects that a filter shows or hides; empty patterns and no classes: whichever. */
+struct FilterObject {
+  uint32_t shows;   /* 1: such objects are shown; 0: they are hidden */
+  uint32_t classes; /* CreateClass */
+  char label[96];   /* pattern of CKA_LABEL, as of glob_matches() */
+  char id[96];      /* the same, of CKA_ID in lower-case hexadecimal digits */
+};
+/* What a layer keeps its clients from (layer_filter.h). */
+struct FilterPlan {
+  uint64_t functions[2];  /* bit n: the function of number n is refused */
+  uint64_t mechanisms[8]; /* bit n: the n-th of mechanism_rows() is refused */
+  uint32_t flags;         /* FilterFlags */
+  uint32_t objects;       /* of the following, how many are used */
+  FilterObject object[16];
+};
+enum FilterFlags : uint32_t {
+  kFilterMechanisms = 1u << 0, /* mechanisms are chosen: one that is not known is refused */
+  kFilterNoExport = 1u << 1,   /* keys are sensitive, not extractable, and are not wrapped */
+  kFilterAudit = 1u << 2,      /* nothing is refused, only told */
+};
+inline constexpr uint32_t kFilterKnown = (1u << 3) - 1;
+
+/* Of the layer before it. */
+struct PortfolioFilter {
+  RecordHead head;
+  FilterPlan plan;
 };
 /* Where the user's PIN of a layer comes from. */
 enum PinMode : uint32_t {
@@ -276,9 +306,9 @@ constexpr bool is_record() {
 static_assert(is_record<Verdict>() && is_record<ConnectionToken>() && is_record<GssDone>() &&
               is_record<AuthConnection>() && is_record<VaultConnection>() && is_record<Allow>() &&
               is_record<ConnectionName>() && is_record<PortfolioToken>() &&
-              is_record<PortfolioLayer>() && is_record<PortfolioBackend>() &&
-              is_record<PortfolioEnd>() && is_record<NetStart>() && is_record<MonitorStart>() &&
-              is_record<Spawn>() && is_record<Spawned>() && is_record<LogSource>() &&
-              is_record<LogTarget>());
+              is_record<PortfolioLayer>() && is_record<PortfolioFilter>() &&
+              is_record<PortfolioBackend>() && is_record<PortfolioEnd>() && is_record<NetStart>() &&
+              is_record<MonitorStart>() && is_record<Spawn>() && is_record<Spawned>() &&
+              is_record<LogSource>() && is_record<LogTarget>());
 
 }  // namespace mp11

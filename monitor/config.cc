@@ -431,6 +431,9 @@ void ConfigChecker::limits_of_one_configuration() {
   if (layers > kPolicyLayers)
     errors_->add(
         1, "more than " + std::to_string(kPolicyLayers) + " layers of all tokens; remove some");
+  if (filters_ > kPolicyFilters)
+    errors_->add(1, "more than " + std::to_string(kPolicyFilters) +
+                        " layers with functions, mechanisms, show, hide or no-export; remove some");
   if (config_->groups.size() > kPolicyGroups)
     errors_->add(1, "more than " + std::to_string(kPolicyGroups) + " groups; remove some");
   if (rules_ > kPolicyRules)

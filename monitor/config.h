@@ -94,6 +94,15 @@ struct BackendConfig {
   bool operator==(const BackendConfig&) const = default;
 };
 
+/* What a layer keeps its clients from: as configured, and what it means. */
+struct FilterConfig {
+  std::vector<std::string> functions, no_functions, mechanisms, no_mechanisms, show, hide;
+  bool only_functions = false, only_mechanisms = false; /* the lists without no- are written */
+  bool no_export = false;
+  bool audit = false;
+  FilterPlan plan{};
+};
+
 struct LayerConfig {
   int line = 0;
   uint32_t backend = 0; /* index */
@@ -103,6 +112,7 @@ struct LayerConfig {
   PinMode pin = kPinClient;
   uint32_t creates = 0;           /* CreateClass; 0: anything */
   std::vector<std::string> allow; /* empty: for whoever sees the token */
+  std::optional<FilterConfig> filter;
 };
 
 /* What CreateClass bits are called in the file, from the lowest. */

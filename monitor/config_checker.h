@@ -22,8 +22,8 @@
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
 /*
- * The tree of keywords made a Config, and everything said that is wrong with it. For config.cc and
- * config_tokens.cc alone.
+ * The tree of keywords made a Config, and everything said that is wrong with it. For config.cc,
+ * config_tokens.cc and config_filters.cc alone.
  */
 #pragma once
 #include <string>
@@ -70,6 +70,8 @@ class ConfigChecker {
   void group(const Reader& r);
   void token(const Reader& r);
   void layer_of(const Reader& r, bool read_only, TokenConfig* t);
+  void filter_of(const Reader& r, LayerConfig* layer); /* config_filters.cc */
+  void object_rules(const Reader& r, const char* keyword, FilterConfig* filter);
   void token_once(const TokenConfig& t, const LayerConfig& layer, const std::string& backend);
 
   const std::string file_;
@@ -78,7 +80,8 @@ class ConfigChecker {
   LoadedConfig* loaded_;
   ConfigErrors* errors_;
   int users_line_ = 1;
-  size_t rules_ = 0; /* entries of allow and members, so far */
+  size_t rules_ = 0;   /* entries of allow and members, so far */
+  size_t filters_ = 0; /* layers that have one */
 };
 
 }  // namespace mp11

@@ -133,6 +133,17 @@ void dump_backend(const BackendConfig& b, Writer* w) {
   w->close();
 }
 
+void dump_filter(const FilterConfig& f, Writer* w) {
+  if (f.only_functions) w->list("functions", f.functions);
+  if (!f.no_functions.empty()) w->list("no-functions", f.no_functions);
+  if (f.only_mechanisms) w->list("mechanisms", f.mechanisms);
+  if (!f.no_mechanisms.empty()) w->list("no-mechanisms", f.no_mechanisms);
+  if (!f.show.empty()) w->list("show", f.show);
+  if (!f.hide.empty()) w->list("hide", f.hide);
+  w->flag("no-export", f.no_export);
+  w->word("policy", f.audit ? "audit" : "enforce");
+}
+
 void dump_token(const Config& c, const TokenConfig& t, Writer* w) {
   w->open("token", &t.label);
   for (const LayerConfig& layer : t.layers) {
@@ -144,6 +155,7 @@ void dump_token(const Config& c, const TokenConfig& t, Writer* w) {
     w->word("pin", layer.pin == kPinNone ? "none" : "client");
     if (layer.creates != 0) w->list("create", create_names(layer.creates));
     if (!layer.allow.empty()) w->list("allow", layer.allow);
+    if (layer.filter) dump_filter(*layer.filter, w);
     w->close();
   }
   w->flag("admin", t.admin);

@@ -278,8 +278,11 @@ struct Grammar {
                            WORD("deadline-start"), WORD("deadline-long"), WORD("memory-limit"),
                            WORD("file-limit"),     WORD("token-lock"),    WORD("transparent"),
                            LIST("allow"),          WORD("admin"),         CFG_END()};
-  cfg_opt_t layer[8] = {WORD("backend"), WORD("token"),  WORD("access"), WORD("required"),
-                        WORD("pin"),     LIST("create"), LIST("allow"),  CFG_END()};
+  cfg_opt_t layer[16] = {
+      WORD("backend"),      WORD("token"),      WORD("access"),        WORD("required"),
+      WORD("pin"),          LIST("create"),     LIST("allow"),         LIST("functions"),
+      LIST("no-functions"), LIST("mechanisms"), LIST("no-mechanisms"), LIST("show"),
+      LIST("hide"),         WORD("no-export"),  WORD("policy"),        CFG_END()};
   cfg_opt_t token[6] = {CFG_SEC(const_cast<char*>("layer"), layer, CFGF_MULTI),
                         WORD("access"),
                         WORD("admin"),

@@ -23,7 +23,7 @@
  */
 /*
  * The values of one section of the configuration, each turned into what it must be; what cannot be
- * is reported on the line where it stands. For config.cc and config_tokens.cc alone.
+ * is reported on the line where it stands. For config_checker.h alone.
  */
 #pragma once
 #include <algorithm>

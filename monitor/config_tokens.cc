@@ -156,6 +156,8 @@ void ConfigChecker::token(const Reader& r) {
     r.error("admin", "admin = yes is for tokens of one layer; remove it");
   else if (t.admin && layers == 1 && t.layers[0].read_only)
     r.error("admin", "admin = yes needs access = read-write; change one of them");
+  else if (t.admin && layers == 1 && t.layers[0].filter)
+    r.error("admin", "admin = yes is for tokens whose layer refuses nothing; remove it");
   t.serial = r.text("serial");
   if (layers > 1 && !r.has("serial")) t.serial = serial_of(t.label);
   bool printable =
@@ -198,6 +200,7 @@ void ConfigChecker::layer_of(const Reader& r, bool read_only, TokenConfig* t) {
   layer.required = r.flag("required", false);
   layer.pin = pin_of(r);
   layer.creates = creates_of(r, layer.read_only);
+  filter_of(r, &layer);
   layer.allow = rules(r, "allow");
   if (r.has("allow") && r.list("allow").empty())
     r.error("allow", "names nobody, and no allow is for whoever sees the token; remove the layer");

@@ -66,6 +66,14 @@ uint64_t realtime_s() {
   return static_cast<uint64_t>(t.tv_sec);
 }
 
+/* Whether the last layer's filter has not come yet. */
+bool filter_due(const Portfolio& portfolio) {
+  size_t filtered = 0;
+  for (const PortfolioLayer& layer : portfolio.layers)
+    filtered += (layer.flags & kLayerFiltered) != 0;
+  return filtered != portfolio.filters.size();
+}
+
 }  // namespace
 
 Connection::Connection(UniqueFd control, const MonitorStart& start, UniqueFd front, UniqueFd vault)
@@ -153,9 +161,9 @@ bool Connection::take_portfolio_record(Portfolio* portfolio) {
   due -= portfolio->layers.size();
   if (const auto* token = record.as<PortfolioToken>(RecordType::kPortfolioToken)) {
     const bool named = token->label[0] != '\0' && token->serial[0] != '\0';
-    if (due != 0 || portfolio->tokens.size() >= limits::kTokens || token->layers == 0 ||
-        token->layers > limits::kLayers || !text_ends(token->label) || !text_ends(token->serial) ||
-        (token->layers > 1 && (token->flags != 0 || !named)))
+    if (due != 0 || filter_due(*portfolio) || portfolio->tokens.size() >= limits::kTokens ||
+        token->layers == 0 || token->layers > limits::kLayers || !text_ends(token->label) ||
+        !text_ends(token->serial) || (token->layers > 1 && (token->flags != 0 || !named)))
       fatal("unusable token from vault");
     portfolio->tokens.push_back(*token);
     return false;
@@ -163,11 +171,19 @@ bool Connection::take_portfolio_record(Portfolio* portfolio) {
   if (const auto* layer = record.as<PortfolioLayer>(RecordType::kPortfolioLayer)) {
     if (due == 0 || !known(layer->backend) || !text_ends(layer->at_backend) ||
         (layer->pin != kPinClient && layer->pin != kPinNone) ||
-        (layer->creates & ~kCreateKnown) != 0)
+        (layer->creates & ~kCreateKnown) != 0 || filter_due(*portfolio) ||
+        ((layer->flags & kLayerFiltered) != 0 && portfolio->tokens.back().flags != 0))
       fatal("unusable layer from vault");
     portfolio->layers.push_back(*layer);
     return false;
   }
+  if (const auto* filter = record.as<PortfolioFilter>(RecordType::kPortfolioFilter)) {
+    if (!filter_due(*portfolio) || !filter_is_good(filter->plan))
+      fatal("unusable filter from vault");
+    portfolio->filters.push_back(filter->plan);
+    return false;
+  }
+  if (filter_due(*portfolio)) fatal("a layer without its filter from vault");
   if (due != 0) fatal("a token without its layers from vault");
   const auto* end = record.as<PortfolioEnd>(RecordType::kPortfolioEnd);
   if (end == nullptr || !text_ends(end->principal)) fatal("unexpected record from vault");
@@ -175,6 +191,11 @@ bool Connection::take_portfolio_record(Portfolio* portfolio) {
   log_info("connection %llu from %s: %s has %zu tokens", static_cast<unsigned long long>(number_),
            peer_.c_str(), end->principal, portfolio->tokens.size());
   return true;
+}
+
+void Connection::filtered(const Filtered& what) {
+  log_info("token \"%s\", layer %zu: %s: %s, %s", what.token, what.layer, what.function,
+           what.objection, what.audit ? "but this is an audit" : "refused");
 }
 
 /* ---- one round ---- */

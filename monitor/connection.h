@@ -98,6 +98,7 @@ class Connection : private MonitorHost {
   /* MonitorHost */
   void unlock(uint32_t backend) override;
   void end_backend(uint32_t backend) override;
+  void filtered(const Filtered& what) override;
   void changed() override { changed_ = true; }
 
   void receive_portfolio();

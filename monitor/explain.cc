@@ -28,6 +28,8 @@
 #include <optional>
 
 #include "file_check.h"
+#include "layer_filter.h"
+#include "p11_params.h"
 #include "policy.h"
 #include "principal.h"
 
@@ -37,7 +39,35 @@ namespace {
 struct Question {
   Verdict verdict{};
   std::optional<std::string> token;
+  const FunctionRow* function = nullptr;
+  const MechanismRow* mechanism = nullptr;
 };
+
+/* What follows `key` at the end of the specification, cut off there. */
+std::optional<std::string> take_last(std::string* spec, const std::string& key) {
+  const size_t at = spec->rfind(key);
+  if (at == spec->npos) return {};
+  std::string value = spec->substr(at + key.size());
+  spec->resize(at);
+  return value;
+}
+
+/* The function and the mechanism, which come last. Empty: well said, else what is wrong. */
+std::string read_call(std::string* spec, Question* question) {
+  if (const auto name = take_last(spec, ",mechanism=")) {
+    for (const MechanismRow& row : mechanism_rows())
+      if (*name == row.name) question->mechanism = &row;
+    if (question->mechanism == nullptr)
+      return "mechanism=" + *name + " is none of PKCS #11; write it like CKM_RSA_PKCS";
+  }
+  if (const auto name = take_last(spec, ",function=")) {
+    for (const FunctionRow& row : kFunctionTable)
+      if (*name == row.name) question->function = &row;
+    if (question->function == nullptr)
+      return "function=" + *name + " is none of PKCS #11; write it like C_WrapKey";
+  }
+  return "";
+}
 
 /* rule_problem() has seen it: what does not parse is uid:N or local:NAME. */
 bool is_pattern(const std::string& user) {
@@ -46,10 +76,11 @@ bool is_pattern(const std::string& user) {
                                 [](const auto& component) { return !component; });
 }
 
-Result<Question> read_question(const std::string& spec) {
+Result<Question> read_question(std::string spec) {
   Question question;
   if (!spec.starts_with("user="))
     return Error{0, "-C " + spec + " is not understood; write user=WHO or user=WHO,token=LABEL"};
+  if (std::string wrong = read_call(&spec, &question); !wrong.empty()) return Error{0, wrong};
   const size_t comma = spec.find(",token="); /* a label may hold a comma, a user hardly this */
   std::string user = spec.substr(5, comma == std::string::npos ? comma : comma - 5);
   if (comma != std::string::npos) question.token = spec.substr(comma + 7);
@@ -101,6 +132,55 @@ std::string describe(const Config& config, const LayerConfig& layer, bool admin)
   return text + ", line " + std::to_string(layer.line) + "\n";
 }
 
+std::string describe_filter(const FilterConfig& filter) {
+  std::string text;
+  auto list = [&text](const char* keyword, const std::vector<std::string>& values) {
+    if (values.empty()) return;
+    text += std::string(text.empty() ? "" : "; ") + keyword;
+    for (const std::string& value : values) text += " " + value;
+  };
+  list("functions", filter.functions);
+  list("no-functions", filter.no_functions);
+  list("mechanisms", filter.mechanisms);
+  list("no-mechanisms", filter.no_mechanisms);
+  list("show", filter.show);
+  list("hide", filter.hide);
+  if (filter.no_export) text += std::string(text.empty() ? "" : "; ") + "no-export";
+  if (filter.audit) text += "; policy audit";
+  return "    filter: " + text + "\n";
+}
+
+/* What the layer says to the call that the question names. */
+std::string judge(const Question& question, const LayerConfig& layer) {
+  std::string text;
+  auto say = [&](const char* name, const char* refused_by) {
+    text += std::string("    ") + name + ": ";
+    if (refused_by == nullptr)
+      text += "not refused\n";
+    else
+      text +=
+          std::string(layer.filter->audit ? "let through and logged, against " : "refused by ") +
+          refused_by + ", line " + std::to_string(layer.line) + "\n";
+  };
+  std::optional<LayerFilter> filter;
+  if (layer.filter) filter.emplace(layer.filter->plan);
+  if (const FunctionRow* row = question.function) {
+    const bool wraps = row->number == kC_WrapKey || row->number == kC_WrapKeyAuthenticated;
+    const char* by = nullptr;
+    if (filter && !filter->takes_function(row->number))
+      by = "functions";
+    else if (filter && filter->keeps_keys() && wraps)
+      by = "no-export";
+    if (filterable(*row))
+      say(row->name, by);
+    else
+      text += std::string("    ") + row->name + ": no layer can be kept from it\n";
+  }
+  if (const MechanismRow* row = question.mechanism)
+    say(row->name, filter && !filter->takes_mechanism(row->type) ? "mechanisms" : nullptr);
+  return text;
+}
+
 std::string why(const Config& config, const std::vector<std::string>& allow,
                 const Policy::Reason& reason, int line) {
   const std::string& rule = allow[reason.rule];
@@ -112,8 +192,8 @@ std::string why(const Config& config, const std::vector<std::string>& allow,
   return text;
 }
 
-std::string describe_layers(const Config& config, const TokenConfig& token,
-                            const Policy::Match& match) {
+std::string describe_layers(const Config& config, const Question& question,
+                            const TokenConfig& token, const Policy::Match& match) {
   std::string text;
   auto seen = match.layers.begin();
   for (uint32_t n = 0; n < token.layers.size(); n++) {
@@ -125,17 +205,20 @@ std::string describe_layers(const Config& config, const TokenConfig& token,
     }
     if (seen->reason)
       text += "    allowed by: " + why(config, layer.allow, *seen->reason, layer.line) + "\n";
+    if (layer.filter) text += describe_filter(*layer.filter);
+    text += judge(question, layer);
     ++seen;
   }
   return text;
 }
 
-std::string describe(const Config& config, const Entry& entry, const Policy::Match& match) {
+std::string describe(const Config& config, const Question& question, const Entry& entry,
+                     const Policy::Match& match) {
   std::string text = "slot " + std::to_string(match.token + 1) + ": " + name_of(entry) + "\n";
   if (entry.token == nullptr)
     text = name_of(entry) + ", read-write" + (entry.backend->admin ? ", admin" : "") + "\n";
   else
-    text += describe_layers(config, *entry.token, match);
+    text += describe_layers(config, question, *entry.token, match);
   return text + "  allowed by: " + why(config, entry.allow(), match.reason, entry.line()) + "\n";
 }
 
@@ -159,7 +242,7 @@ Result<std::string> explain(const Config& config, const std::string& spec, bool*
                                              entries[i].token->label == *question->token);
     asked += wanted;
     if (wanted && seen) {
-      text += describe(config, entries[i], *match);
+      text += describe(config, *question, entries[i], *match);
       *sees |= !match->layers.empty();
     }
     if (wanted && !seen && question->token)

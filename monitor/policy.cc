@@ -25,13 +25,14 @@
 
 #include <cstring>
 
+#include "layer_filter.h"
 #include "record_io.h"
 
 namespace mp11 {
 namespace {
 
 constexpr uint32_t kTokenFlagsKnown = kTokenAdmin | kTokenTransparent;
-constexpr uint32_t kLayerFlagsKnown = kLayerReadOnly | kLayerRequired;
+constexpr uint32_t kLayerFlagsKnown = kLayerReadOnly | kLayerRequired | kLayerFiltered;
 
 /* The caller's limits make the text fit with its NUL; a longer one is a mistake of ours. */
 template <size_t N>
@@ -101,6 +102,7 @@ bool layer_is_good(const PolicyLayer& layer, const PolicyHead& head) {
   return layer.backend < head.backends && (layer.flags & ~kLayerFlagsKnown) == 0 &&
          (layer.pin == kPinClient || layer.pin == kPinNone) &&
          (layer.creates & ~kCreateKnown) == 0 &&
+         ((layer.flags & kLayerFiltered) != 0 ? layer.filter < head.filters : layer.filter == 0) &&
          rules_are_there(layer.first_rule, layer.rule_count, head) && text_ends(layer.at_backend);
 }
 
@@ -110,6 +112,7 @@ PolicyLayer make_layer(const LayerConfig& from) {
   layer.flags = (from.read_only ? kLayerReadOnly : 0u) | (from.required ? kLayerRequired : 0u);
   layer.pin = from.pin;
   layer.creates = from.creates;
+  if (from.filter) layer.flags |= kLayerFiltered;
   put_text(layer.at_backend.label, from.at_backend.label);
   put_text(layer.at_backend.manufacturer, from.at_backend.manufacturer);
   put_text(layer.at_backend.model, from.at_backend.model);
@@ -123,6 +126,7 @@ std::vector<uint8_t> serialise_policy(const Config& config) {
   std::vector<PolicyBackend> backends;
   std::vector<PolicyToken> tokens;
   std::vector<PolicyLayer> layers;
+  std::vector<FilterPlan> filters;
   std::vector<PolicyRule> rules;
   auto add_token = [&](PolicyToken token, const std::vector<LayerConfig>& its_layers,
                        const std::vector<std::string>& allow) {
@@ -134,6 +138,10 @@ std::vector<uint8_t> serialise_policy(const Config& config) {
       layer.first_rule = static_cast<uint32_t>(rules.size());
       layer.rule_count = static_cast<uint32_t>(from.allow.size());
       for (const std::string& text : from.allow) rules.push_back(make_rule(config, text));
+      if (from.filter) {
+        layer.filter = static_cast<uint32_t>(filters.size());
+        filters.push_back(from.filter->plan);
+      }
       layers.push_back(layer);
     }
     token.first_rule = static_cast<uint32_t>(rules.size());
@@ -173,10 +181,12 @@ std::vector<uint8_t> serialise_policy(const Config& config) {
   append(&octets,
          PolicyHead{kPolicyMagic, kPolicyVersion, static_cast<uint32_t>(backends.size()),
                     static_cast<uint32_t>(tokens.size()), static_cast<uint32_t>(layers.size()),
-                    static_cast<uint32_t>(groups.size()), static_cast<uint32_t>(rules.size())});
+                    static_cast<uint32_t>(filters.size()), static_cast<uint32_t>(groups.size()),
+                    static_cast<uint32_t>(rules.size())});
   for (const PolicyBackend& backend : backends) append(&octets, backend);
   for (const PolicyToken& token : tokens) append(&octets, token);
   for (const PolicyLayer& layer : layers) append(&octets, layer);
+  for (const FilterPlan& filter : filters) append(&octets, filter);
   for (const PolicyGroup& group : groups) append(&octets, group);
   for (const PolicyRule& rule : rules) append(&octets, rule);
   return octets;
@@ -188,7 +198,8 @@ Result<Policy> Policy::read(std::span<const uint8_t> octets) {
   if (!taker.take(&head) || head.magic != kPolicyMagic || head.version != kPolicyVersion)
     return Error{0, "not a policy of this version"};
   if (head.backends > limits::kBackends || head.tokens > limits::kTokens ||
-      head.layers > kPolicyLayers || head.groups > kPolicyGroups || head.rules > kPolicyRules)
+      head.layers > kPolicyLayers || head.filters > kPolicyFilters || head.groups > kPolicyGroups ||
+      head.rules > kPolicyRules)
     return Error{0, "policy beyond its limits"};
   Policy policy;
   for (uint32_t i = 0; i < head.backends; i++) {
@@ -209,6 +220,16 @@ Result<Policy> Policy::read(std::span<const uint8_t> octets) {
     if (!taker.take(&layer) || !layer_is_good(layer, head))
       return Error{0, "bad layer in the policy"};
     policy.layers_.push_back(layer);
+  }
+  for (const PolicyToken& token : policy.tokens_)
+    for (const PolicyLayer& layer : policy.layers(token))
+      if ((layer.flags & kLayerFiltered) != 0 && token.flags != 0)
+        return Error{0, "bad token in the policy"};
+  for (uint32_t i = 0; i < head.filters; i++) {
+    FilterPlan filter;
+    if (!taker.take(&filter) || !filter_is_good(filter))
+      return Error{0, "bad filter in the policy"};
+    policy.filters_.push_back(filter);
   }
   for (uint32_t i = 0; i < head.groups; i++) {
     PolicyGroup group;

@@ -48,18 +48,21 @@
 namespace mp11 {
 
 inline constexpr uint32_t kPolicyMagic = 0x4d503131; /* "MP11" */
-inline constexpr uint32_t kPolicyVersion = 6;
+inline constexpr uint32_t kPolicyVersion = 7;
 inline constexpr uint32_t kPolicyRules = 65536; /* in one policy, with those of its groups */
 inline constexpr uint32_t kPolicyGroups = 4096;
 inline constexpr uint32_t kPolicyLayers = 16384; /* of all tokens */
+inline constexpr uint32_t kPolicyFilters = 4096; /* of all layers */
 
-/* The memfd: PolicyHead, then that many of PolicyBackend, -Token, -Layer, -Group and -Rule. */
+/* The memfd: PolicyHead, then that many of PolicyBackend, -Token, -Layer, FilterPlan, PolicyGroup
+ * and -Rule. */
 struct PolicyHead {
   uint32_t magic;
   uint32_t version;
   uint32_t backends;
   uint32_t tokens;
   uint32_t layers;
+  uint32_t filters;
   uint32_t groups;
   uint32_t rules;
 };
@@ -91,6 +94,7 @@ struct PolicyLayer {
   uint32_t creates; /* CreateClass; 0: anything */
   uint32_t first_rule;
   uint32_t rule_count; /* 0: for whoever sees the token */
+  uint32_t filter;     /* of kLayerFiltered: index; else 0 */
   BackendToken at_backend;
 };
 
@@ -123,6 +127,11 @@ class Policy {
   /* Of a token, in order. */
   std::span<const PolicyLayer> layers(const PolicyToken& token) const {
     return std::span(layers_).subspan(token.first_layer, token.layer_count);
+  }
+
+  /* nullptr: it has none. */
+  const FilterPlan* filter(const PolicyLayer& layer) const {
+    return (layer.flags & kLayerFiltered) != 0 ? &filters_[layer.filter] : nullptr;
   }
 
   /* Indices of the tokens that the verdict's principal may see, in order; none for a bad verdict.
@@ -159,6 +168,7 @@ class Policy {
   std::vector<PolicyBackend> backends_;
   std::vector<PolicyToken> tokens_;
   std::vector<PolicyLayer> layers_;
+  std::vector<FilterPlan> filters_;
   std::vector<PolicyGroup> groups_;
   std::vector<Rule> rules_;
 };

@@ -92,6 +92,9 @@ Step SessionMonitor::next_dual(Call* call, Session* session) {
       half->active = false;
       return answer(call, CKR_DEVICE_REMOVED);
     }
+    for (const Session::Begun* half : {&cipher, &other})
+      if (auto rv = refused_by_filter(call, &call->token->layers[half->layer]))
+        return answer(call, *rv);
     Layer* layer = &call->token->layers[cipher.layer];
     round.spares = false;
     call->layer = layer;

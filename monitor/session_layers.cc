@@ -178,12 +178,14 @@ Step SessionMonitor::to_layer(Call* call, Session* session, size_t n) {
   if (several_layers_named(*call, n)) return answer(call, CKR_KEY_HANDLE_INVALID);
   if (layer->read_only())
     if (auto rv = refused_read_only(call)) return answer(call, *rv);
+  if (auto rv = refused_by_filter(call, layer)) return answer(call, *rv);
   if (begins(*call->row)) {
     const Session::Begun& begun = session->begun[static_cast<size_t>(call->row->operation)];
     if (begun.active && begun.layer != n && session->real[begun.layer] != 0)
       return answer(call, CKR_OPERATION_ACTIVE);
   }
   if (auto step = need_layer_session(call, session, n)) return *step;
+  if (auto step = need_class(call, session, n)) return *step;
   if (auto step = need_lock(call, layer->backend, call->row->lock)) return *step;
   call->request.rec.primary = session->real[n];
   return send(call, layer->backend, layer);
@@ -496,6 +498,7 @@ Step SessionMonitor::next_find(Call* call, Session* session) {
            session->real[n] != 0;
   };
   if (!active(session->search_lead)) round.judged = true;
+  if (auto step = need_facts(call, session)) return *step;
   while (session->search_at < session->real.size() || !round.judged) {
     const size_t n = round.judged ? session->search_at : session->search_lead;
     if (!active(n)) {

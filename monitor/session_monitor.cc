@@ -77,6 +77,7 @@ SessionMonitor::SessionMonitor(Portfolio portfolio, MonitorHost* host) : host_(h
     return &*it;
   };
   uint32_t id = 0;
+  size_t filters = 0;
   for (const PortfolioToken& plan : portfolio.tokens) {
     Token& token = tokens_.emplace_back();
     token.plan = plan;
@@ -84,7 +85,12 @@ SessionMonitor::SessionMonitor(Portfolio portfolio, MonitorHost* host) : host_(h
     for (const uint32_t end = id + plan.layers; id < end; id++)
       token.layers.push_back(
           Layer{portfolio.layers[id], backend_of(portfolio.layers[id].backend), id});
-    for (Layer& layer : token.layers) layers_.push_back(&layer);
+    for (Layer& layer : token.layers) {
+      layers_.push_back(&layer);
+      if ((layer.plan.flags & kLayerFiltered) == 0) continue;
+      MP11_ASSERT(filters < portfolio.filters.size());
+      layer.filter.emplace(portfolio.filters[filters++]);
+    }
   }
 }
 

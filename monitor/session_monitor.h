@@ -66,6 +66,7 @@
 
 #include "call_rec.h"
 #include "handle_map.h"
+#include "layer_filter.h"
 #include "marshal.h"
 #include "p11_functions.h"
 #include "records.h"
@@ -83,12 +84,22 @@ class MonitorHost {
   virtual void end_backend(uint32_t backend) = 0;
   /* Something happened that calls which got kWait were waiting for. */
   virtual void changed() = 0;
+  /* A layer's filter has refused something, or would have (audit). For the log. */
+  struct Filtered {
+    const char* token;     /* its label */
+    size_t layer;          /* its number within the token, from 1 */
+    const char* function;  /* of the client's call */
+    const char* objection; /* what it was about, in a few words */
+    bool audit;
+  };
+  virtual void filtered(const Filtered& what) = 0;
 };
 
 struct Portfolio {
   std::vector<PortfolioBackend> backends; /* in any order; `backend` is the number used below */
   std::vector<PortfolioToken> tokens;     /* in the order of their slots */
   std::vector<PortfolioLayer> layers;     /* of the tokens, in their order */
+  std::vector<FilterPlan> filters;        /* of the layers that are kLayerFiltered, in theirs */
 };
 
 class SessionMonitor {
@@ -128,6 +139,7 @@ class SessionMonitor {
     bool logged_in = false;
     bool pin_refused = false; /* the client's PIN was wrong here: it is not tried again */
     std::optional<std::vector<uint64_t>> mechanisms = {};
+    std::optional<LayerFilter> filter = {};
     bool read_only() const { return (plan.flags & kLayerReadOnly) != 0; }
     bool required() const { return (plan.flags & kLayerRequired) != 0; }
     bool takes(uint32_t classes) const {
@@ -149,7 +161,8 @@ class SessionMonitor {
     uint32_t closing = 0;                    /* orphans whose C_CloseSession is in flight */
     std::map<uint64_t, size_t> saved_states; /* digest of an operation's state: its layer */
     bool transparent() const { return (plan.flags & kTokenTransparent) != 0; }
-    bool layered() const { return layers.size() > 1; }
+    /* Its calls are routed: there are several layers, or one that has a filter. */
+    bool layered() const { return layers.size() > 1 || layers.front().filter; }
     Layer& only() { return layers.front(); }
   };
 
@@ -197,6 +210,8 @@ class SessionMonitor {
       kFindFinal,
       kDualCipher,
       kDualOther,
+      kObjectFacts,
+      kObjectClass,
     };
     /* Where a call over several layers has got to. */
     struct Round {
@@ -214,6 +229,12 @@ class SessionMonitor {
       std::optional<CK_MECHANISM_INFO> mechanism_info;
       std::vector<uint64_t> found; /* virtual handles, or mechanisms */
       Message kept;                /* of the cipher of a dual function */
+      /* Of filters. */
+      std::vector<uint64_t> unseen;         /* real handles found, not looked at yet */
+      Layer* unseen_in = nullptr;           /* the layer of those */
+      uint64_t unseen_epoch = 0;            /* of its backend */
+      std::optional<uint32_t> object_class; /* CreateClass of the object whose secrets are asked */
+      bool told = false;                    /* the host has been told of this call */
     };
     Phase phase = Phase::kNew;
     const FunctionRow* row = nullptr;
@@ -312,6 +333,23 @@ class SessionMonitor {
   bool may_name(const HandleMap::Entry& entry, const Call& call);
   void translate_handles(Call* call, const Layer* layer, CallRec* rec);
 
+  /* What filters of layers refuse, hide and write in: session_filter.cc. */
+  struct Objection {
+    CK_RV rv;
+    const char* why;
+  };
+  std::optional<Objection> objection(Call* call, const LayerFilter& filter);
+  std::optional<CK_RV> refused_by_filter(Call* call, Layer* layer);
+  bool tell_filtered(Call* call, const Layer& layer, const char* why);
+  CK_RV keep_made_keys(Call* call);
+  std::optional<Step> need_class(Call* call, Session* session, size_t n);
+  std::optional<Step> need_facts(Call* call, Session* session);
+  void replied_facts(Call* call);
+  void replied_class(Call* call);
+  bool read_attributes(Call* call, Words* words);
+  void filter_mechanisms(Layer* layer);
+  void blank_secrets(Call* call);
+
   /* Calls to a token of several layers: session_layers.cc. */
   Step next_layered(Call* call);
   Step next_close(Call* call);
@@ -344,9 +382,11 @@ class SessionMonitor {
   struct Making {
     std::optional<uint64_t> mechanism;
     bool on_token = false;
-    uint32_t classes = 0; /* CreateClass; none where the template does not say */
+    uint32_t classes = 0;   /* CreateClass; none where the template does not say */
+    bool opens_key = false; /* some template says extractable, or not sensitive */
   };
   std::optional<Making> read_making(Call* call);
+  static bool makes_parameters(uint64_t mechanism);
   std::optional<size_t> layer_of_handle(const Call& call, uint64_t handle) const;
   bool several_layers_named(const Call& call, size_t n) const;
   bool begins(const FunctionRow& row) const;

@@ -38,25 +38,6 @@
 namespace mp11 {
 namespace {
 
-uint32_t class_bit(CK_ULONG object_class) {
-  switch (object_class) {
-    case CKO_DATA:
-      return kCreateData;
-    case CKO_CERTIFICATE:
-      return kCreateCertificate;
-    case CKO_PUBLIC_KEY:
-      return kCreatePublicKey;
-    case CKO_PRIVATE_KEY:
-      return kCreatePrivateKey;
-    case CKO_SECRET_KEY:
-      return kCreateSecretKey;
-    case CKO_DOMAIN_PARAMETERS:
-      return kCreateDomainParameters;
-    default:
-      return kCreateOther;
-  }
-}
-
 /* Every class that the template names: a second one does not hide the first. */
 uint32_t classes_in(const CK_ATTRIBUTE* attributes, Word count) {
   uint32_t classes = 0;
@@ -71,7 +52,27 @@ uint32_t classes_in(const CK_ATTRIBUTE* attributes, Word count) {
   return classes;
 }
 
-bool makes_parameters(uint64_t mechanism) {
+/* Some attribute of this type says `value`. What is no CK_BBOOL no library takes. */
+bool says(const CK_ATTRIBUTE* attributes, Word count, CK_ATTRIBUTE_TYPE type, bool value) {
+  for (Word i = 0; attributes != nullptr && i < count; i++) {
+    const CK_ATTRIBUTE& one = attributes[i];
+    if (one.type != type || one.pValue == nullptr || one.ulValueLen != sizeof(CK_BBOOL)) continue;
+    if ((*static_cast<const CK_BBOOL*>(one.pValue) != CK_FALSE) == value) return true;
+  }
+  return false;
+}
+
+/* The library took a NULL pInfo for success: it told nothing. */
+bool tells_nothing(const Message& reply) {
+  return reply.bytes.size() == 1 && reply.bytes.data()[0] == 0;
+}
+
+}  // namespace
+
+/* ---- calls ---- */
+
+/* Mechanisms of C_GenerateKey that make no key. */
+bool SessionMonitor::makes_parameters(uint64_t mechanism) {
   switch (mechanism) {
     case CKM_DSA_PARAMETER_GEN:
     case CKM_DSA_PROBABILISTIC_PARAMETER_GEN:
@@ -83,15 +84,6 @@ bool makes_parameters(uint64_t mechanism) {
       return false;
   }
 }
-
-/* The library took a NULL pInfo for success: it told nothing. */
-bool tells_nothing(const Message& reply) {
-  return reply.bytes.size() == 1 && reply.bytes.data()[0] == 0;
-}
-
-}  // namespace
-
-/* ---- calls ---- */
 
 /* A backend would break off over these; they cannot come from pack_call. */
 bool SessionMonitor::well_formed(const Call& call) const {
@@ -161,8 +153,11 @@ std::optional<SessionMonitor::Making> SessionMonitor::read_making(Call* call) {
     const Word* w = &words.w[row.args[i].first];
     if (row.args[i].kind == ArgKind::kMechanism && w[0] != 0)
       making.mechanism = wide(reinterpret_cast<const CK_MECHANISM*>(w[0])->mechanism);
-    if (row.args[i].kind == ArgKind::kTemplate)
-      making.classes |= classes_in(reinterpret_cast<const CK_ATTRIBUTE*>(w[0]), w[1]);
+    if (row.args[i].kind != ArgKind::kTemplate) continue;
+    auto* attributes = reinterpret_cast<const CK_ATTRIBUTE*>(w[0]);
+    making.classes |= classes_in(attributes, w[1]);
+    making.opens_key |= says(attributes, w[1], CKA_EXTRACTABLE, true) ||
+                        says(attributes, w[1], CKA_SENSITIVE, false);
   }
   arena_.clear();
   if (!readable) return {};
@@ -224,6 +219,7 @@ bool SessionMonitor::rewrite(Call* call) {
   if (call->token == nullptr || tells_nothing(call->reply)) return true;
   if (call->row->number == kC_GetAttributeValue) {
     hide_changeable(call);
+    blank_secrets(call);
     return true;
   }
   if (call->reply.rec.rv != CKR_OK) return true;

@@ -117,7 +117,7 @@ Step SessionMonitor::next_merged_info(Call* call) {
   CK_TOKEN_INFO info = *round.token_info;
   const PortfolioToken& plan = call->token->plan;
   pad_text(info.label, sizeof info.label, plan.label);
-  pad_text(info.serialNumber, sizeof info.serialNumber, plan.serial);
+  if (plan.serial[0] != '\0') pad_text(info.serialNumber, sizeof info.serialNumber, plan.serial);
   bool writable = false;
   for (const Layer& layer : call->token->layers) writable |= !layer.read_only();
   if (!writable) info.flags |= CKF_WRITE_PROTECTED;
@@ -177,6 +177,9 @@ Step SessionMonitor::next_mechanism_info(Call* call) {
                          kFunctionTable[kC_GetMechanismInfo], words);
   }
   if (!round.mechanism_info) {
+    for (const Layer& layer : call->token->layers)
+      if (layer.filter && !layer.filter->audits() && !layer.filter->takes_mechanism(type))
+        return answer(call, CKR_MECHANISM_INVALID);
     if (std::exchange(round.led, true)) return answer(call, round.failure);
     round.at = 0;
     return to_first_slot(call); /* which knows what to say */
@@ -210,6 +213,7 @@ void SessionMonitor::skip_layer(Call* call, CK_RV rv) {
   call->round->failure = rv;
   call->round->at++;
   call->round->pin_is_safe = false;
+  call->round->unseen.clear();
   Session* session = session_of(*call);
   if (call->row->number == kC_FindObjects && session != nullptr) pass_on(session, *call);
 }
@@ -235,6 +239,7 @@ void SessionMonitor::replied_round(Call* call, Call::Internal what, CK_RV rv) {
     case Call::Internal::kMechanisms:
       if (rv != CKR_OK) return failed(rv);
       call->layer->mechanisms = read_numbers(call->reply);
+      filter_mechanisms(call->layer);
       return;
     case Call::Internal::kLayerInfo: {
       CK_TOKEN_INFO info;
@@ -301,6 +306,12 @@ void SessionMonitor::replied_round(Call* call, Call::Internal what, CK_RV rv) {
       round.led = true;
       round.at++;
       return;
+    case Call::Internal::kObjectFacts:
+      replied_facts(call);
+      return;
+    case Call::Internal::kObjectClass:
+      replied_class(call);
+      return;
     case Call::Internal::kDualCipher:
     case Call::Internal::kDualOther:
       replied_dual(call, what, rv);
@@ -364,7 +375,14 @@ bool SessionMonitor::take_found(Call* call) {
   if (session == nullptr) return true; /* next() says so */
   PackReader in(call->request.bytes.span());
   if (!in.flag() || call->reply.list.size() > in.u64() - call->round->found.size()) return false;
+  const bool chooses = call->layer->filter && call->layer->filter->chooses_objects();
+  call->round->unseen_in = call->layer;
+  call->round->unseen_epoch = call->backend->epoch;
   for (uint64_t real : call->reply.list) {
+    if (chooses) {
+      call->round->unseen.push_back(real);
+      continue;
+    }
     uint64_t handle = objects_.add({.real = real, .scope = call->layer->id, .slot = call->slot});
     if (handle == 0) return false;
     call->round->found.push_back(handle);

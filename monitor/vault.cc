@@ -227,6 +227,11 @@ void Vault::queue_portfolio(Connection* connection) {
       layer.creates = its->creates;
       layer.at_backend = its->at_backend;
       connection->unsent.push_back(octets_of(layer));
+      const FilterPlan* plan = policy_.filter(*its);
+      if (plan == nullptr) continue;
+      PortfolioFilter filter = make_record<PortfolioFilter>(RecordType::kPortfolioFilter);
+      filter.plan = *plan;
+      connection->unsent.push_back(octets_of(filter));
     }
   }
   PortfolioEnd end = make_record<PortfolioEnd>(RecordType::kPortfolioEnd);

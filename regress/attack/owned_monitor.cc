@@ -66,6 +66,7 @@ constexpr Row kRecords[] = {
     {RecordType::kVaultEnd, sizeof(ConnectionName)},
     {RecordType::kPortfolioToken, sizeof(PortfolioToken)},
     {RecordType::kPortfolioLayer, sizeof(PortfolioLayer)},
+    {RecordType::kPortfolioFilter, sizeof(PortfolioFilter)},
     {RecordType::kPortfolioBackend, sizeof(PortfolioBackend)},
     {RecordType::kPortfolioEnd, sizeof(PortfolioEnd)},
     {RecordType::kNetStart, sizeof(NetStart)},

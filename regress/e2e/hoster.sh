@@ -103,6 +103,17 @@ configure_layers() {
   echo "  layer { backend = shared token = papers create = {certificate, data} }"
   echo "  access = read-write allow = {\"local:dave\"}"
   echo "}"
+  # The same keys, as far as they are for a shop; and what would be refused there.
+  for policy in enforce audit; do
+    echo "token \"shop $policy\" {"
+    echo "  layer {"
+    echo "    backend = people token = keys policy = $policy"
+    echo "    no-functions = {C_DestroyObject} no-mechanisms = {\"CKM_*RSA*\"}"
+    echo "    show = {\"label=shop-*\"} hide = {\"id=2b*\"} no-export = yes"
+    echo "  }"
+    echo "  access = read-write allow = {\"local:dave\"}"
+    echo "}"
+  done
 }
 members() { # GROUP NAME...
   local p
@@ -220,6 +231,52 @@ check_equal "neither elsewhere" "" \
 check_match "he sees both" "dave's key.*dave's note" "$(in_token dave cabinet -O | tr '\n' ' ')"
 refused "nobody takes a secret key" CKR_TEMPLATE_INCONSISTENT \
   dave cabinet --keygen --key-type AES:16 --label none
+
+# ---- Filters: what is for the shop, of the same keys
+
+for key in "shop-1 2a" "shop-2 2b"; do
+  check "dave makes the key ${key% *}" in_token dave cabinet --keypairgen --key-type EC:prime256v1 \
+    --label "${key% *}" --id "${key#* }" --extractable
+done
+check_equal "the shop sees its key, and no other" "Private shop-1,Public shop-1" \
+  "$(objects dave "shop enforce")"
+check_equal "under audit it sees them all" \
+  "Private dave's key,Private shop-1,Private shop-2,Public dave's key,Public shop-1,Public shop-2" \
+  "$(objects dave "shop audit")"
+head -c 32 /dev/zero >hash
+signs_hash() { # TOKEN ID
+  rm -f signature
+  in_token dave "$1" --sign --mechanism ECDSA --id "$2" --input-file hash --output-file signature \
+    >sign.log && [ -s signature ]
+}
+check "the shop signs with its key" signs_hash "shop enforce" 2a
+check "but not with one that is hidden" eval '! signs_hash "shop enforce" 2b'
+check "under audit it does" signs_hash "shop audit" 2b
+in_token dave "shop enforce" -M >shop.mechanisms
+check_match "ECDSA is listed" ECDSA "$(cat shop.mechanisms)"
+check_equal "RSA is not" "" "$(grep RSA shop.mechanisms)"
+check_match "under audit it is" RSA "$(in_token dave "shop audit" -M)"
+refused "RSA keys are not made" "RSA mechanism not supported" \
+  dave "shop enforce" --keypairgen --key-type rsa:2048 --label shop-3 --id 2c
+refused "nor keys to be exported" CKR_TEMPLATE_INCONSISTENT \
+  dave "shop enforce" --keypairgen --key-type EC:prime256v1 --label shop-3 --id 2c --extractable
+refused "nothing is destroyed" CKR_FUNCTION_NOT_SUPPORTED \
+  dave "shop enforce" --delete-object --type privkey --id 2a
+check "a secret key is made there" \
+  in_token dave "shop enforce" --keygen --key-type AES:16 --sensitive --label shop-4 --id 2d
+check_match "and stays there, whoever looks" "never extractable" \
+  "$(direct people keys -O --type secrkey --id 2d | tr '\n' ' ')"
+check "under audit a key is destroyed" \
+  in_token dave "shop audit" --delete-object --type secrkey --id 2d
+shop_log=$(grep 'token "shop' "$daemon_log")
+check_match "the log says what was refused" \
+  'token "shop enforce", layer 1: C_DestroyObject: the function, refused' "$shop_log"
+check_match "and what would have been" \
+  'token "shop audit", layer 1: C_DestroyObject: the function, but this is an audit' "$shop_log"
+check_match "and what would be hidden" \
+  'token "shop audit", layer 1: C_FindObjects: an object that is hidden, but this is an audit' "$shop_log"
+check "dave clears the shop" eval 'for id in 2a 2b; do for t in privkey pubkey; do
+  in_token dave cabinet --delete-object --type $t --id $id || exit 1; done; done'
 mode=gss
 
 # ---- Wrong PINs

@@ -92,7 +92,7 @@ TokenPlan token_plan(uint64_t slot, uint32_t backend, uint32_t flags, const char
 }
 
 Portfolio all_of(std::vector<PortfolioBackend> backends, const std::vector<TokenPlan>& plans) {
-  Portfolio portfolio{std::move(backends), {}, {}};
+  Portfolio portfolio{std::move(backends), {}, {}, {}};
   for (const TokenPlan& plan : plans) {
     portfolio.tokens.push_back(plan.token);
     portfolio.layers.push_back(plan.layer);
@@ -111,6 +111,16 @@ Portfolio layered(uint8_t choice) {
   all.layers.push_back(token_plan(1, 1, 0, "b", kLayerReadOnly).layer);
   all.layers.push_back(token_plan(1, (choice & 32) != 0, 0, "c").layer);
   if ((choice & 16) != 0) all.layers.back().pin = kPinNone;
+  if ((choice & 1) == 0) return all;
+  FilterPlan filter{};
+  filter.functions[kC_DestroyObject / 64] |= uint64_t{1} << kC_DestroyObject % 64;
+  filter.mechanisms[0] = 0xf0f0f0f0f0f0f0f0;
+  filter.flags = kFilterMechanisms | kFilterNoExport;
+  if ((choice & 2) != 0) filter.flags |= kFilterAudit;
+  for (PortfolioLayer& layer : all.layers) {
+    layer.flags |= kLayerFiltered;
+    all.filters.push_back(filter);
+  }
   return all;
 }
 
@@ -199,6 +209,7 @@ class World : public MonitorHost {
     FUZZ_REQUIRE(backends_.at(backend).in_portfolio);
     stop(backend);
   }
+  void filtered(const Filtered&) override {}
   void changed() override {
     for (Run& run : runs_)
       if (run.state == Run::State::kWaiting) run.state = Run::State::kReady;
@@ -364,7 +375,12 @@ class World : public MonitorHost {
     FUZZ_REQUIRE(run->internal || rec.function == run->asked.function);
     if (run->internal && rec.handle_count == 0) return;
     FUZZ_REQUIRE(rec.function == run->asked.function);
-    FUZZ_REQUIRE(rec.handle_count == run->asked.handle_count);
+    if (run->internal && row.number == kC_GetAttributeValue) /* of what class the object is */
+      FUZZ_REQUIRE(rec.handle_count == 1 && run->asked.handle_count != 0);
+    else
+      FUZZ_REQUIRE(rec.handle_count == run->asked.handle_count);
+    if (!plan_.filters.empty() && (plan_.filters[0].flags & kFilterAudit) == 0)
+      FUZZ_REQUIRE(row.number != kC_DestroyObject && row.number != kC_WrapKey);
     for (uint32_t i = 0; i < rec.handle_count; i++) {
       if (rec.handles[i] == CK_INVALID_HANDLE || rec.handles[i] == kNone) continue;
       auto it = objects_.find(run->asked.handles[i]);

@@ -87,6 +87,7 @@ void any_record(Input in) {
   look<GssDone>(record, type);
   look<PortfolioToken>(record, type);
   look<PortfolioLayer>(record, type);
+  look<PortfolioFilter>(record, type);
   record.wipe();
 }
 

@@ -34,6 +34,8 @@
 #include <fstream>
 
 #include "config_parse.h"
+#include "layer_filter.h"
+#include "p11_params.h"
 
 using namespace mp11;
 
@@ -157,6 +159,57 @@ BOOST_AUTO_TEST_CASE(dump_reads_back_the_same) {
   BOOST_TEST(second.config->tokens[0].label == "a # \"b\" // c");
   BOOST_TEST(second.config->listeners[0].path == dir.file("s \"q\""));
   BOOST_TEST(second.config->listeners[0].mode == 0660u);
+}
+
+/* Names and patterns become bits; both lists of a kind may stand together. */
+BOOST_AUTO_TEST_CASE(a_filter_is_what_its_words_say) {
+  TempDir dir;
+  std::string text = good(dir);
+  const size_t at = text.find("layer { backend = hsm");
+  BOOST_REQUIRE(at != text.npos);
+  text.insert(at + 21,
+              " functions = {\"C_*\"} no-functions = {\"C_Wrap*\", C_DestroyObject}"
+              " mechanisms = {\"CKM_RSA_*\"} no-mechanisms = {CKM_RSA_X_509} no-export = yes"
+              " show = {\"class=private-key;class=public-key;label=web-*;id=0a*\"}"
+              " hide = {\"label=*;id=00\"} policy = audit");
+  LoadedConfig loaded = load(dir, text);
+  BOOST_REQUIRE_MESSAGE(loaded.config, (loaded.errors.empty() ? "" : loaded.errors[0]));
+  LoadedConfig again = load(dir, dump_config(*loaded.config));
+  BOOST_REQUIRE_MESSAGE(again.config, (again.errors.empty() ? "" : again.errors[0]));
+  for (const LoadedConfig* one : {&loaded, &again}) {
+    const auto& configured = one->config->tokens.at(0).layers.at(0).filter;
+    BOOST_REQUIRE(configured.has_value());
+    const FilterPlan& plan = configured->plan;
+    BOOST_REQUIRE(filter_is_good(plan));
+    BOOST_TEST(plan.flags == kFilterKnown);
+    LayerFilter filter(plan);
+    for (const FunctionRow& row : kFunctionTable)
+      BOOST_TEST(filter.takes_function(row.number) ==
+                     (row.number != kC_WrapKey && row.number != kC_WrapKeyAuthenticated &&
+                      row.number != kC_DestroyObject),
+                 row.name);
+    for (const MechanismRow& row : mechanism_rows())
+      BOOST_TEST(
+          filter.takes_mechanism(row.type) ==
+              (std::string_view(row.name).starts_with("CKM_RSA_") && row.type != CKM_RSA_X_509),
+          row.name);
+    BOOST_REQUIRE(plan.objects == 2u);
+    BOOST_TEST(plan.object[0].shows == 1u);
+    BOOST_TEST(plan.object[0].classes == (kCreatePrivateKey | kCreatePublicKey));
+    BOOST_TEST(std::string(plan.object[0].label) == "web-*");
+    BOOST_TEST(std::string(plan.object[0].id) == "0a*");
+    BOOST_TEST(plan.object[1].shows == 0u);
+    BOOST_TEST(std::string(plan.object[1].id) == "00");
+  }
+  /* Nothing written refuses nothing; an empty list of what is taken takes nothing. */
+  BOOST_TEST(!load(dir, good(dir)).config->tokens.at(0).layers.at(0).filter.has_value());
+  text = good(dir);
+  text.insert(text.find("layer { backend = hsm") + 21, " functions = {}");
+  loaded = load(dir, text);
+  BOOST_REQUIRE_MESSAGE(loaded.config, (loaded.errors.empty() ? "" : loaded.errors[0]));
+  LayerFilter none(loaded.config->tokens.at(0).layers.at(0).filter->plan);
+  for (const FunctionRow& row : kFunctionTable)
+    BOOST_TEST(none.takes_function(row.number) == !filterable(row), row.name);
 }
 
 /* libconfuse gives up there without a word; it was taken for an empty file without a mistake. */
@@ -344,6 +397,29 @@ BOOST_AUTO_TEST_CASE(tokens) {
   BOOST_TEST(bad("layer { backend = hsm access = read-write create = {key} } allow = {\"a@B\"}",
                  "'key' is no class of objects"));
   BOOST_TEST(bad("layer { backend = hsm create = {data} } allow = {\"a@B\"}", "read-only layer"));
+  BOOST_TEST(bad("layer { backend = hsm functions = {C_Login} } allow = {\"a@B\"}",
+                 "'C_Login' names nothing; write a function that goes to one layer"));
+  BOOST_TEST(
+      bad("layer { backend = hsm no-functions = {sign} } allow = {\"a@B\"}", "names nothing"));
+  BOOST_TEST(bad("layer { backend = hsm mechanisms = {\"CKM_NONE*\"} } allow = {\"a@B\"}",
+                 "names nothing; write a mechanism"));
+  for (const char* rule : {"", "private-key", "class=key", "label=", "label=a;label=b", "id=0A",
+                           "id=x", "class=data;", "name=x"})
+    BOOST_TEST(
+        bad("layer { backend = hsm show = {\"" + std::string(rule) + "\"} } allow = {\"a@B\"}",
+            "write it like \"class=private-key;label=web-*;id=0a*\""),
+        rule);
+  BOOST_TEST(bad(
+      "layer { backend = hsm hide = {\"label=" + std::string(96, 'x') + "\"} } allow = {\"a@B\"}",
+      "too long"));
+  BOOST_TEST(
+      bad("layer { backend = hsm policy = audit } allow = {\"a@B\"}", "policy is for a layer"));
+  BOOST_TEST(bad("layer { backend = hsm no-export = yes policy = perhaps } allow = {\"a@B\"}",
+                 "write enforce or audit"));
+  BOOST_TEST(
+      bad("layer { backend = hsm no-export = yes } access = read-write admin = yes allow = "
+          "{\"a@B\"}",
+          "refuses nothing"));
   BOOST_TEST(bad("layer { backend = hsm access = write } allow = {\"a@B\"}", "read-only"));
   BOOST_TEST(bad("layer { backend = hsm required = perhaps } allow = {\"a@B\"}", "required"));
   BOOST_TEST(bad("layer { backend = other } allow = {\"a@B\"}", "no backend 'other'"));

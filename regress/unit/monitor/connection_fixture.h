@@ -322,6 +322,11 @@ class Daemon {
         layer.head = {RecordType::kPortfolioLayer, sizeof layer};
         (void)send_record(vault(), layer);
       }
+      for (const FilterPlan& filter : plan.filters) {
+        auto record = make_record<PortfolioFilter>(RecordType::kPortfolioFilter);
+        record.plan = filter;
+        (void)send_record(vault(), record);
+      }
     }
     if (!whole) return;
     auto end = make_record<PortfolioEnd>(RecordType::kPortfolioEnd);

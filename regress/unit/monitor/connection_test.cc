@@ -540,6 +540,20 @@ BOOST_AUTO_TEST_CASE(portfolios_that_are_none) {
       d->send_portfolio({backend_plan(0)}, {plan, token_plan(2, 0, 0)});
     });
   refused([](Daemon* d) { d->send_portfolio({backend_plan(0)}, {layered_plan(1, "T", {})}); });
+  /* A filter of a layer that has none, a layer without its filter, a bad one, one for an admin. */
+  refused([](Daemon* d) {
+    TokenPlan plan = token_plan(1, 0, 0);
+    plan.filters.emplace_back();
+    d->send_portfolio({backend_plan(0)}, {plan});
+  });
+  for (uint32_t wrong : {0u, 1u, 2u})
+    refused([wrong](Daemon* d) {
+      TokenPlan plan =
+          token_plan(1, 0, wrong == 2 ? uint32_t{kTokenAdmin} : 0u, "", "T", kLayerFiltered);
+      if (wrong != 0) plan.filters.emplace_back();
+      if (wrong == 1) plan.filters[0].objects = 17;
+      d->send_portfolio({backend_plan(0)}, {plan});
+    });
   refused([](Daemon* d) {
     TokenPlan plan = layered_plan(1, "T", {layer_plan(0, "a"), layer_plan(0, "b")});
     plan.token.layers = 1;

@@ -29,6 +29,7 @@
 #include <cstring>
 
 #include "explain.h"
+#include "layer_filter.h"
 
 using namespace mp11;
 
@@ -64,6 +65,12 @@ Config sample() {
   c.tokens[2].layers[1].read_only = true;
   c.tokens[2].layers[1].at_backend.text = c.tokens[2].layers[1].at_backend.label = "below";
   c.tokens[2].layers[1].line = 7;
+  FilterConfig& filter = c.tokens[2].layers[1].filter.emplace();
+  filter.no_functions = {"C_WrapKey"};
+  filter.plan.functions[kC_WrapKey / 64] |= uint64_t{1} << kC_WrapKey % 64;
+  filter.no_mechanisms = {"CKM_RSA_PKCS_KEY_PAIR_GEN"}; /* the first of all */
+  filter.plan.mechanisms[0] = 1;
+  filter.plan.flags = kFilterMechanisms;
   c.tokens[2].layers[2].required = true;
   c.tokens[2].layers[2].pin = kPinNone;
   c.tokens[2].layers[2].creates = kCreateData | kCreateSecretKey;
@@ -159,7 +166,10 @@ BOOST_AUTO_TEST_CASE(the_record_form) {
   const auto layers = policy->layers(policy->tokens()[2]);
   BOOST_REQUIRE(layers.size() == 3u);
   BOOST_TEST(layers[1].backend == 1u);
-  BOOST_TEST(layers[1].flags == uint32_t{kLayerReadOnly});
+  BOOST_TEST(layers[1].flags == (kLayerReadOnly | kLayerFiltered));
+  BOOST_TEST(policy->filter(layers[0]) == nullptr);
+  BOOST_REQUIRE(policy->filter(layers[1]) != nullptr);
+  BOOST_TEST(policy->filter(layers[1])->flags == uint32_t{kFilterMechanisms});
   BOOST_TEST(std::string(layers[1].at_backend.label) == "below");
   BOOST_TEST(layers[2].flags == uint32_t{kLayerRequired});
   BOOST_TEST(layers[2].pin == uint32_t{kPinNone});
@@ -180,7 +190,8 @@ BOOST_AUTO_TEST_CASE(a_damaged_policy_is_refused) {
   size_t tokens = sizeof(PolicyHead) + 2 * sizeof(PolicyBackend);
   size_t third = tokens + 2 * sizeof(PolicyToken);
   size_t layers = tokens + 4 * sizeof(PolicyToken);
-  size_t rules = layers + 6 * sizeof(PolicyLayer);
+  size_t filters = layers + 6 * sizeof(PolicyLayer);
+  size_t rules = filters + sizeof(FilterPlan);
   auto damaged = [&](size_t offset, uint8_t value) {
     std::vector<uint8_t> octets = good;
     octets.at(offset) = value;
@@ -197,6 +208,14 @@ BOOST_AUTO_TEST_CASE(a_damaged_policy_is_refused) {
   BOOST_TEST(damaged(layers + offsetof(PolicyLayer, first_rule) + 3, 0xff));
   BOOST_TEST(damaged(layers + offsetof(PolicyLayer, rule_count) + 3, 0xff));
   BOOST_TEST(damaged(layers + offsetof(PolicyLayer, pin), 3));
+  size_t filtered = layers + 3 * sizeof(PolicyLayer);
+  BOOST_TEST(damaged(filtered + offsetof(PolicyLayer, filter), 1)); /* no such filter */
+  BOOST_TEST(damaged(layers + offsetof(PolicyLayer, filter), 1));   /* of one without */
+  BOOST_TEST(damaged(layers + offsetof(PolicyLayer, flags), kLayerFiltered + 0u) == false);
+  BOOST_TEST(damaged(filters + offsetof(FilterPlan, flags), 0x80));
+  BOOST_TEST(damaged(filters + offsetof(FilterPlan, objects), 17));
+  BOOST_TEST(damaged(offsetof(PolicyHead, filters), 0));
+  BOOST_TEST(damaged(offsetof(PolicyHead, filters) + 3, 0xff));
   BOOST_TEST(damaged(tokens + offsetof(PolicyToken, layer_count), 0));
   BOOST_TEST(damaged(tokens + offsetof(PolicyToken, layer_count), 7));
   BOOST_TEST(damaged(tokens + offsetof(PolicyToken, first_layer) + 3, 0xff));
@@ -280,7 +299,7 @@ BOOST_AUTO_TEST_CASE(layers_for_some) {
 BOOST_AUTO_TEST_CASE(a_policy_with_damaged_groups) {
   std::vector<uint8_t> good = serialise_policy(with_groups());
   const size_t groups = sizeof(PolicyHead) + 2 * sizeof(PolicyBackend) + 4 * sizeof(PolicyToken) +
-                        6 * sizeof(PolicyLayer);
+                        6 * sizeof(PolicyLayer) + sizeof(FilterPlan);
   const size_t rules = groups + 2 * sizeof(PolicyGroup);
   auto with = [&](size_t offset, uint8_t value) {
     std::vector<uint8_t> octets = good;
@@ -319,6 +338,7 @@ BOOST_AUTO_TEST_CASE(what_is_seen_and_why) {
              "slot 3: token \"Nobody's\"\n"
              "  layer: backend hsm, its first token, read-write, the client's PIN, line 0\n"
              "  layer: backend open, token \"below\", read-only, the client's PIN, line 7\n"
+             "    filter: no-functions C_WrapKey; no-mechanisms CKM_RSA_PKCS_KEY_PAIR_GEN\n"
              "  layer: backend hsm, its first token, read-write, required, for new objects of data "
              "secret-key, no PIN, line 0\n"
              "  allowed by: \"group:staff\", line 0; its member \"bob@R\", /g:1\n"
@@ -333,7 +353,17 @@ BOOST_AUTO_TEST_CASE(what_is_seen_and_why) {
   BOOST_TEST(ask("user=uid:1000,token=One").find("not seen, as none of the 2") !=
              std::string::npos);
   BOOST_TEST(!sees);
-  for (const char* bad : {"", "alice@R", "user=", "user=alice", "user=uid:x", "user=a@R,token=Ten",
+  const std::string call = "user=bob@R,token=Nobody's,function=C_WrapKey";
+  const std::string text = ask(call + ",mechanism=CKM_RSA_PKCS_KEY_PAIR_GEN");
+  BOOST_TEST(text.find("    C_WrapKey: refused by functions, line 7\n"
+                       "    CKM_RSA_PKCS_KEY_PAIR_GEN: refused by mechanisms, line 7\n") !=
+                 std::string::npos,
+             text);
+  BOOST_TEST(text.find("line 0\n    C_WrapKey: not refused\n") != std::string::npos, text);
+  BOOST_TEST(ask("user=bob@R,function=C_Login").find("no layer can be kept from it") !=
+             std::string::npos);
+  for (const char* bad : {"user=bob@R,function=C_Nothing", "user=bob@R,mechanism=CKM_NOTHING", "",
+                          "alice@R", "user=", "user=alice", "user=uid:x", "user=a@R,token=Ten",
                           "user=group:staff", "user=*@R", "user=*/staff@R"})
     BOOST_TEST(ask(bad).starts_with("error: "), bad);
 }

@@ -69,6 +69,10 @@ class FakeLibrary {
     CK_SLOT_ID slot;
     bool token, priv;
     CK_SESSION_HANDLE session;
+    CK_OBJECT_CLASS of_class = CKO_DATA;
+    std::string label = {};
+    /* CKA_SENSITIVE and CKA_EXTRACTABLE as it was made; 2: not said. */
+    int sensitive = 2, extractable = 2;
   };
   struct Session {
     CK_SLOT_ID slot;
@@ -144,6 +148,10 @@ class FakeLibrary {
       if (a.type == CKA_ID) object.id.assign(value, a.ulValueLen);
       if (a.type == CKA_TOKEN) object.token = *value != 0;
       if (a.type == CKA_PRIVATE) object.priv = *value != 0;
+      if (a.type == CKA_CLASS) std::memcpy(&object.of_class, value, sizeof object.of_class);
+      if (a.type == CKA_LABEL) object.label.assign(value, a.ulValueLen);
+      if (a.type == CKA_SENSITIVE) object.sensitive = *value != 0;
+      if (a.type == CKA_EXTRACTABLE) object.extractable = *value != 0;
     }
     if (handle == nullptr) return CKR_ARGUMENTS_BAD;
     *handle = lowest(objects);
@@ -216,6 +224,11 @@ class FakeLibrary {
         for (Word i = 0; i < w[3]; i++) {
           CK_ATTRIBUTE& a = at<CK_ATTRIBUTE>(w[2])[i];
           std::string value = a.type == CKA_ID ? it->second.id : std::string(1, '\1');
+          if (a.type == CKA_LABEL) value = it->second.label;
+          if (a.type == CKA_VALUE) value = "secret of " + it->second.id;
+          if (a.type == CKA_CLASS)
+            value.assign(reinterpret_cast<const char*>(&it->second.of_class),
+                         sizeof it->second.of_class);
           if (a.pValue != nullptr && a.ulValueLen < value.size()) return CKR_BUFFER_TOO_SMALL;
           a.ulValueLen = value.size();
           if (a.pValue != nullptr) std::memcpy(a.pValue, value.data(), value.size());
@@ -351,17 +364,19 @@ class FakeLibrary {
 struct TokenPlan {
   PortfolioToken token;
   std::vector<PortfolioLayer> layers;
+  std::vector<FilterPlan> filters = {}; /* of its layers that are kLayerFiltered */
 };
 
 struct Plans {
   std::vector<PortfolioBackend> backends;
   std::vector<TokenPlan> tokens;
   Portfolio portfolio() const {
-    Portfolio all{backends, {}, {}};
+    Portfolio all{backends, {}, {}, {}};
     for (const TokenPlan& plan : tokens) {
       all.tokens.push_back(plan.token);
       all.tokens.back().layers = static_cast<uint32_t>(plan.layers.size());
       all.layers.insert(all.layers.end(), plan.layers.begin(), plan.layers.end());
+      all.filters.insert(all.filters.end(), plan.filters.begin(), plan.filters.end());
     }
     return all;
   }
@@ -414,6 +429,10 @@ class World : public MonitorHost {
   void end_backend(uint32_t backend) override {
     processes[backend].ended++;
     stop_process(backend);
+  }
+  void filtered(const Filtered& what) override {
+    told.push_back(std::string(what.function) + " " + what.objection +
+                   (what.audit ? " audit" : ""));
   }
   void changed() override {
     for (auto& run : runs) run->waiting = false;
@@ -590,6 +609,7 @@ class World : public MonitorHost {
     return {all, all + count};
   }
 
+  std::vector<std::string> told; /* of filters */
   std::map<uint32_t, Process> processes;
   std::deque<Event> events;
   std::vector<std::unique_ptr<Run>> runs;

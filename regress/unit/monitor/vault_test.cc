@@ -241,6 +241,29 @@ BOOST_AUTO_TEST_CASE(local_clients_have_their_verdict_from_priv) {
   BOOST_TEST(lower->pin == uint32_t{kPinNone});
 }
 
+BOOST_AUTO_TEST_CASE(a_filter_follows_its_layer) {
+  Config config = sample();
+  config.tokens[1].layers[0].filter.emplace().plan.flags = kFilterNoExport;
+  Fixture f(config);
+  Verdict v = verdict(kVerdictLocal, "uid:1000");
+  f.connect(4, &v);
+  BOOST_TEST(f.take<Allow>(f.control, RecordType::kAllow).has_value());
+  f.allowed(4);
+  for (int i = 0; i < 2; i++)
+    BOOST_TEST(f.take<PortfolioBackend>(f.monitor, RecordType::kPortfolioBackend).has_value());
+  BOOST_TEST(f.take<PortfolioToken>(f.monitor, RecordType::kPortfolioToken).has_value());
+  auto upper = f.take<PortfolioLayer>(f.monitor, RecordType::kPortfolioLayer);
+  BOOST_REQUIRE(upper.has_value());
+  BOOST_TEST((upper->flags & kLayerFiltered) != 0u);
+  auto filter = f.take<PortfolioFilter>(f.monitor, RecordType::kPortfolioFilter);
+  BOOST_REQUIRE(filter.has_value());
+  BOOST_TEST(filter->plan.flags == uint32_t{kFilterNoExport});
+  auto lower = f.take<PortfolioLayer>(f.monitor, RecordType::kPortfolioLayer);
+  BOOST_REQUIRE(lower.has_value());
+  BOOST_TEST((lower->flags & kLayerFiltered) == 0u);
+  BOOST_TEST(f.take<PortfolioEnd>(f.monitor, RecordType::kPortfolioEnd).has_value());
+}
+
 /* Neither the layer nor its backend are for who is not in the layer's list. */
 BOOST_AUTO_TEST_CASE(a_layer_that_is_for_others) {
   Config config = sample();

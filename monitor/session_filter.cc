@@ -1,0 +1,338 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/*
+ * SessionMonitor, filters of layers: what is refused before it is sent, what is written into a
+ * template, and which of the objects that a layer has are found.
+ *
+ * Trust: the monitor reads templates itself, in an arena that is wiped at once; what a record says
+ * of itself decides nothing. What a library says of an object's class, label and id decides what is
+ * shown of that library, and of nothing else. An object that is not shown never gets a handle, so
+ * no call can name it.
+ */
+#include <cstring>
+#include <utility>
+
+#include "session_monitor.h"
+
+namespace mp11 {
+namespace {
+
+using Step = SessionMonitor::Step;
+
+/* Longer labels and ids are cut off by no filter: they count as not known. */
+constexpr size_t kFactOctets = 1024;
+
+constexpr CK_ATTRIBUTE_TYPE kSecrets[] = {
+    CKA_VALUE,      CKA_PRIVATE_EXPONENT, CKA_PRIME_1,     CKA_PRIME_2,
+    CKA_EXPONENT_1, CKA_EXPONENT_2,       CKA_COEFFICIENT, CKA_SEED,
+};
+/* Classes of which these attributes are no secret. */
+constexpr uint32_t kOpenClasses =
+    kCreateData | kCreateCertificate | kCreatePublicKey | kCreateDomainParameters;
+
+bool is_secret(CK_ATTRIBUTE_TYPE type) {
+  for (CK_ATTRIBUTE_TYPE secret : kSecrets)
+    if (type == secret) return true;
+  return false;
+}
+
+const CK_ATTRIBUTE* find_attribute(const Word* t, CK_ATTRIBUTE_TYPE type) {
+  auto* attributes = reinterpret_cast<const CK_ATTRIBUTE*>(t[0]);
+  for (Word i = 0; attributes != nullptr && i < t[1]; i++)
+    if (attributes[i].type == type) return &attributes[i];
+  return nullptr;
+}
+
+/* The words of the last template: of a key pair that is the private key's. */
+Word* last_template(const FunctionRow& row, Words* words) {
+  for (unsigned i = row.arg_count; i > 0; i--)
+    if (row.args[i - 1].kind == ArgKind::kTemplate) return &words->w[row.args[i - 1].first];
+  return nullptr;
+}
+
+std::optional<std::string> octets_of(const CK_ATTRIBUTE& attribute, CK_RV rv) {
+  if (attribute.ulValueLen == CK_UNAVAILABLE_INFORMATION)
+    return rv == CKR_BUFFER_TOO_SMALL ? std::nullopt : std::optional<std::string>("");
+  if (attribute.ulValueLen > kFactOctets) return {};
+  return std::string(static_cast<const char*>(attribute.pValue), attribute.ulValueLen);
+}
+
+std::optional<std::string> hex_of(const std::optional<std::string>& octets) {
+  if (!octets) return {};
+  std::string hex;
+  for (char one : *octets) {
+    const unsigned octet = static_cast<uint8_t>(one);
+    hex.push_back("0123456789abcdef"[octet >> 4]);
+    hex.push_back("0123456789abcdef"[octet & 15]);
+  }
+  return hex;
+}
+
+uint32_t class_of(const CK_ATTRIBUTE& attribute) {
+  CK_ULONG value = 0;
+  if (attribute.ulValueLen != sizeof value) return 0;
+  std::memcpy(&value, attribute.pValue, sizeof value);
+  return class_bit(value);
+}
+
+}  // namespace
+
+/* ---- calls ---- */
+
+/* What speaks against a call that is about to go to the filter's layer. */
+std::optional<SessionMonitor::Objection> SessionMonitor::objection(Call* call,
+                                                                   const LayerFilter& filter) {
+  const FunctionRow& row = *call->row;
+  if (!filter.takes_function(row.number))
+    return Objection{CKR_FUNCTION_NOT_SUPPORTED, "the function"};
+  if (filter.chooses_mechanisms()) {
+    /* A state may be of any operation. */
+    if (row.number == kC_GetOperationState) return Objection{CKR_STATE_UNSAVEABLE, "saved states"};
+    if (row.number == kC_SetOperationState)
+      return Objection{CKR_SAVED_STATE_INVALID, "saved states"};
+  }
+  if (!row.has(ArgKind::kMechanism) && !row.has(ArgKind::kTemplate)) return {};
+  const std::optional<Making> making = read_making(call);
+  if (!making) return Objection{CKR_ARGUMENTS_BAD, "arguments that cannot be read"};
+  if (making->mechanism && !filter.takes_mechanism(*making->mechanism))
+    return Objection{CKR_MECHANISM_INVALID, "the mechanism"};
+  if (!filter.keeps_keys()) return {};
+  if (row.number == kC_WrapKey || row.number == kC_WrapKeyAuthenticated)
+    return Objection{CKR_KEY_UNEXTRACTABLE, "the export of a key"};
+  if (making->opens_key && row.number != kC_FindObjectsInit)
+    return Objection{CKR_TEMPLATE_INCONSISTENT, "a key that could be exported"};
+  if (row.number == kC_DeriveKey && (making->classes & kCreateData) != 0)
+    return Objection{CKR_TEMPLATE_INCONSISTENT, "key material as data"};
+  return {};
+}
+
+/* False in audit mode: then it was only told. A call is told of once, however often it asks. */
+bool SessionMonitor::tell_filtered(Call* call, const Layer& layer, const char* why) {
+  const bool audit = layer.filter->audits();
+  const size_t n = static_cast<size_t>(&layer - call->token->layers.data()) + 1;
+  if (!std::exchange(call->round->told, true))
+    host_->filtered({call->token->plan.label, n, call->row->name, why, audit});
+  return !audit;
+}
+
+std::optional<CK_RV> SessionMonitor::refused_by_filter(Call* call, Layer* layer) {
+  if (!layer->filter) return {};
+  if (const std::optional<Objection> against = objection(call, *layer->filter)) {
+    if (tell_filtered(call, *layer, against->why)) return against->rv;
+    return {};
+  }
+  if (!layer->filter->keeps_keys() || layer->filter->audits()) return {};
+  const CK_RV rv = keep_made_keys(call);
+  return rv != CKR_OK ? std::optional<CK_RV>(rv) : std::nullopt;
+}
+
+/*
+ * Writes CKA_SENSITIVE and CKA_EXTRACTABLE into the template of a key that is made. A copy has them
+ * from its original, and can only gain them (PKCS #11 3.1, 4.9 and 4.10).
+ */
+CK_RV SessionMonitor::keep_made_keys(Call* call) {
+  const FunctionRow& row = *call->row;
+  if (!row.has(ArgKind::kTemplate) || !row.has(ArgKind::kHandleOut) || row.number == kC_CopyObject)
+    return CKR_OK;
+  const std::optional<Making> making = read_making(call);
+  if (!making) return CKR_ARGUMENTS_BAD;
+  const bool key = (making->classes & (kCreatePrivateKey | kCreateSecretKey)) != 0;
+  if (row.number == kC_CreateObject && !key) return CKR_OK;
+  if (row.number == kC_GenerateKey && making->mechanism && makes_parameters(*making->mechanism))
+    return CKR_OK;
+  arena_.clear();
+  Words words;
+  CK_RV rv = CKR_ARGUMENTS_BAD;
+  Word* t = nullptr;
+  if (unpack_call(row, call->request, &arena_, &words)) t = last_template(row, &words);
+  if (t != nullptr) {
+    rv = CKR_OK;
+    auto* more = arena_.make<CK_ATTRIBUTE>(t[1] + 2);
+    auto* truth = arena_.make<CK_BBOOL>(2);
+    truth[0] = CK_TRUE;
+    size_t count = t[1];
+    if (t[0] != 0 && count != 0)
+      std::memcpy(more, reinterpret_cast<const void*>(t[0]), count * sizeof *more);
+    if (find_attribute(t, CKA_SENSITIVE) == nullptr) more[count++] = {CKA_SENSITIVE, &truth[0], 1};
+    if (find_attribute(t, CKA_EXTRACTABLE) == nullptr)
+      more[count++] = {CKA_EXTRACTABLE, &truth[1], 1};
+    /* No attributes at an address of none: the library says what it thinks of that. */
+    if (count != t[1] && (t[0] != 0 || t[1] == 0)) {
+      t[0] = reinterpret_cast<Word>(more);
+      t[1] = count;
+      Message changed;
+      rv = pack_call(row, words, &changed);
+      if (rv == CKR_OK) {
+        std::swap(call->request.bytes, changed.bytes);
+        call->request.lent = {};
+      }
+    }
+  }
+  arena_.clear();
+  return rv;
+}
+
+void SessionMonitor::filter_mechanisms(Layer* layer) {
+  if (!layer->filter || layer->filter->audits()) return;
+  std::erase_if(*layer->mechanisms,
+                [&](uint64_t type) { return !layer->filter->takes_mechanism(type); });
+}
+
+/* ---- objects that are found ---- */
+
+/* Handles for those of the objects found that are shown. */
+std::optional<Step> SessionMonitor::need_facts(Call* call, Session* session) {
+  Call::Round& round = *call->round;
+  while (!round.unseen.empty()) {
+    Layer* layer = call->layer = round.unseen_in;
+    const size_t n = static_cast<size_t>(layer - call->token->layers.data());
+    const uint64_t real = round.unseen.front();
+    if (layer->backend->epoch != round.unseen_epoch || session->real[n] == 0) {
+      round.unseen.clear(); /* they are a dead library's */
+      break;
+    }
+    if (uint64_t seen = objects_.known({.real = real, .scope = layer->id, .slot = call->slot})) {
+      round.found.push_back(seen);
+      round.unseen.erase(round.unseen.begin());
+      continue;
+    }
+    round.spares = true;
+    arena_.clear();
+    auto* query = arena_.make<CK_ATTRIBUTE>(3);
+    query[0] = {CKA_CLASS, arena_.allocate_out(sizeof(CK_ULONG)), sizeof(CK_ULONG)};
+    query[1] = {CKA_LABEL, arena_.allocate_out(kFactOctets), kFactOctets};
+    query[2] = {CKA_ID, arena_.allocate_out(kFactOctets), kFactOctets};
+    CK_ULONG narrow = 0;
+    Words words;
+    words.w[0] = static_cast<Word>(session->real[n]);
+    words.w[1] = narrow_ulong(real, &narrow) ? narrow : CK_INVALID_HANDLE;
+    words.w[2] = reinterpret_cast<Word>(query);
+    words.w[3] = 3;
+    return send_internal(call, layer->backend, Call::Internal::kObjectFacts,
+                         kFunctionTable[kC_GetAttributeValue], words);
+  }
+  return {};
+}
+
+/* The words of the monitor's own C_GetAttributeValue, answered. False: there is nothing in it. */
+bool SessionMonitor::read_attributes(Call* call, Words* words) {
+  const FunctionRow& row = kFunctionTable[kC_GetAttributeValue];
+  arena_.clear();
+  return carries_results(static_cast<CK_RV>(call->reply.rec.rv)) &&
+         unpack_call(row, call->internal_message, &arena_, words) &&
+         unpack_reply(row, call->reply, *words);
+}
+
+void SessionMonitor::replied_facts(Call* call) {
+  Call::Round& round = *call->round;
+  Layer* layer = call->layer;
+  Words words;
+  ObjectFacts facts;
+  if (read_attributes(call, &words)) {
+    auto* a = reinterpret_cast<const CK_ATTRIBUTE*>(words.w[2]);
+    const CK_RV rv = static_cast<CK_RV>(call->reply.rec.rv);
+    facts = {class_of(a[0]), octets_of(a[1], rv), hex_of(octets_of(a[2], rv))};
+  }
+  arena_.clear();
+  if (round.unseen.empty()) return;
+  const uint64_t real = round.unseen.front();
+  round.unseen.erase(round.unseen.begin());
+  if (!layer->filter->shows(facts)) {
+    if (!layer->filter->audits()) return; /* nobody has asked for it: that is no news */
+    round.told = false;                   /* but here each is */
+    tell_filtered(call, *layer, "an object that is hidden");
+  }
+  const uint64_t handle = objects_.add({.real = real, .scope = layer->id, .slot = call->slot});
+  if (handle == 0)
+    answer(call, CKR_HOST_MEMORY);
+  else
+    round.found.push_back(handle);
+}
+
+/* ---- secrets of keys that are there already ---- */
+
+/* Of what class the object is whose CKA_VALUE or the like is asked for. */
+std::optional<Step> SessionMonitor::need_class(Call* call, Session* session, size_t n) {
+  Layer* layer = &call->token->layers[n];
+  Call::Round& round = *call->round;
+  if (!layer->filter || !layer->filter->keeps_keys() || round.object_class ||
+      call->row->number != kC_GetAttributeValue || call->request.rec.handle_count == 0)
+    return {};
+  const HandleMap::Entry* entry = objects_.find(call->request.rec.handles[0]);
+  if (entry == nullptr || entry->gone || layer_of_handle(*call, call->request.rec.handles[0]) != n)
+    return {}; /* it names nothing there */
+  arena_.clear();
+  Words words;
+  bool asks = !unpack_call(*call->row, call->request, &arena_, &words);
+  auto* query = reinterpret_cast<const CK_ATTRIBUTE*>(words.w[2]);
+  for (Word i = 0; query != nullptr && i < words.w[3]; i++) asks |= is_secret(query[i].type);
+  arena_.clear();
+  if (!asks) return {};
+  auto* one = arena_.make<CK_ATTRIBUTE>();
+  *one = {CKA_CLASS, arena_.allocate_out(sizeof(CK_ULONG)), sizeof(CK_ULONG)};
+  CK_ULONG narrow = 0;
+  Words mine;
+  mine.w[0] = static_cast<Word>(session->real[n]);
+  mine.w[1] = narrow_ulong(entry->real, &narrow) ? narrow : CK_INVALID_HANDLE;
+  mine.w[2] = reinterpret_cast<Word>(one);
+  mine.w[3] = 1;
+  return send_internal(call, layer->backend, Call::Internal::kObjectClass,
+                       kFunctionTable[kC_GetAttributeValue], mine);
+}
+
+void SessionMonitor::replied_class(Call* call) {
+  Words words;
+  uint32_t of_class = 0;
+  if (read_attributes(call, &words))
+    of_class = class_of(*reinterpret_cast<const CK_ATTRIBUTE*>(words.w[2]));
+  arena_.clear();
+  call->round->object_class = of_class;
+}
+
+void SessionMonitor::blank_secrets(Call* call) {
+  if (call->layer == nullptr || !call->layer->filter || call->round == nullptr) return;
+  const std::optional<uint32_t> of_class = call->round->object_class;
+  if (!of_class || (*of_class & kOpenClasses) != 0) return;
+  arena_.clear();
+  Words words;
+  bool found = false;
+  if (unpack_call(*call->row, call->request, &arena_, &words) &&
+      unpack_reply(*call->row, call->reply, words)) {
+    auto* attributes = reinterpret_cast<CK_ATTRIBUTE*>(words.w[2]);
+    for (Word i = 0; attributes != nullptr && i < words.w[3]; i++)
+      found |=
+          is_secret(attributes[i].type) && attributes[i].ulValueLen != CK_UNAVAILABLE_INFORMATION;
+    if (found && tell_filtered(call, *call->layer, "a key's secret")) {
+      for (Word i = 0; i < words.w[3]; i++)
+        if (is_secret(attributes[i].type)) attributes[i].ulValueLen = CK_UNAVAILABLE_INFORMATION;
+      call->reply.lent = {};
+      pack_reply(*call->row, words, CKR_ATTRIBUTE_SENSITIVE, &call->reply);
+    }
+  } else if (!call->layer->filter->audits()) {
+    answer(call, CKR_DEVICE_ERROR);
+  }
+  arena_.clear();
+}
+
+}  // namespace mp11
