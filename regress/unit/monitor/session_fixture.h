@@ -92,6 +92,7 @@ class FakeLibrary {
     arena_.clear();
     BOOST_REQUIRE_MESSAGE(unpack_call(*row, call, &arena_, &words), row->name);
     calls.push_back(row->number);
+    if (arrives != nullptr) arrives(call);
     CK_RV rv = answer != nullptr ? answer(row->number, words) : CKR_OK;
     if (rv == CKR_OK) rv = run(row->number, words.w);
     pack_reply(*row, words, rv, reply);
@@ -108,6 +109,7 @@ class FakeLibrary {
    */
   std::function<CK_RV(uint32_t, const Words&)> answer;
   std::function<void(uint32_t, Message*)> tamper;
+  std::function<void(const Message&)> arrives; /* each call, before it is made */
 
   size_t count(uint32_t function) const {
     size_t n = 0;
