@@ -38,6 +38,16 @@ bool has_bit(const uint64_t (&bits)[N], size_t n) {
   return n < 64 * N && (bits[n / 64] >> n % 64 & 1) != 0;
 }
 
+/* Among the mechanisms that the tables know. */
+template <size_t N>
+bool has_mechanism(const uint64_t (&bits)[N], uint64_t type, bool unknown) {
+  CK_ULONG narrow = 0;
+  if (!narrow_ulong(type, &narrow)) return unknown;
+  const MechanismRow* row = mechanism_row(narrow);
+  if (row == nullptr) return unknown;
+  return has_bit(bits, static_cast<size_t>(row - mechanism_rows().data()));
+}
+
 bool matches(const FilterObject& rule, const ObjectFacts& facts, bool unknown) {
   auto text = [unknown](const char* pattern, const std::optional<std::string>& value) {
     if (pattern[0] == '\0') return true;
@@ -119,12 +129,11 @@ bool LayerFilter::takes_function(uint32_t number) const {
 }
 
 bool LayerFilter::takes_mechanism(uint64_t type) const {
-  if (!chooses_mechanisms()) return true;
-  CK_ULONG narrow = 0;
-  if (!narrow_ulong(type, &narrow)) return false;
-  const MechanismRow* row = mechanism_row(narrow);
-  return row != nullptr &&
-         !has_bit(plan_.mechanisms, static_cast<size_t>(row - mechanism_rows().data()));
+  return !chooses_mechanisms() || !has_mechanism(plan_.mechanisms, type, true);
+}
+
+bool LayerFilter::makes_with(uint64_t type) const {
+  return (plan_.flags & kFilterCreate) == 0 || has_mechanism(plan_.makes, type, false);
 }
 
 bool LayerFilter::shows(const ObjectFacts& facts) const {

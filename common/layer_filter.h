@@ -78,6 +78,8 @@ class LayerFilter {
 
   bool takes_function(uint32_t number) const;
   bool takes_mechanism(uint64_t type) const;
+  /* Whether C_GenerateKey and C_GenerateKeyPair with it make objects here; an audit, too. */
+  bool makes_with(uint64_t type) const;
   /*
    * The object matches a rule that shows, if there is such a rule, and none that hides. What is not
    * known of it matches no rule that shows and every one that hides.

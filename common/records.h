@@ -210,6 +210,7 @@ struct FilterObject {
 struct FilterPlan {
   uint64_t functions[2];  /* bit n: the function of number n is refused */
   uint64_t mechanisms[8]; /* bit n: the n-th of mechanism_rows() is refused */
+  uint64_t makes[8];      /* of kFilterCreate: bit n: that one may make objects here */
   uint32_t flags;         /* FilterFlags */
   uint32_t objects;       /* of the following, how many are used */
   FilterObject object[16];
@@ -218,8 +219,9 @@ enum FilterFlags : uint32_t {
   kFilterMechanisms = 1u << 0, /* mechanisms are chosen: one that is not known is refused */
   kFilterNoExport = 1u << 1,   /* keys are sensitive, not extractable, and are not wrapped */
   kFilterAudit = 1u << 2,      /* nothing is refused, only told */
+  kFilterCreate = 1u << 3,     /* not every mechanism makes objects here */
 };
-inline constexpr uint32_t kFilterKnown = (1u << 3) - 1;
+inline constexpr uint32_t kFilterKnown = (1u << 4) - 1;
 
 /* Of the layer before it. */
 struct PortfolioFilter {

@@ -110,8 +110,9 @@ struct LayerConfig {
   bool read_only = false;
   bool required = false;
   PinMode pin = kPinClient;
-  uint32_t creates = 0;           /* CreateClass; 0: anything */
-  std::vector<std::string> allow; /* empty: for whoever sees the token */
+  uint32_t creates = 0;                       /* CreateClass; 0: anything */
+  std::vector<std::string> create_mechanisms; /* patterns; empty: with any */
+  std::vector<std::string> allow;             /* empty: for whoever sees the token */
   std::optional<FilterConfig> filter;
 };
 

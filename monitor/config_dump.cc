@@ -153,7 +153,9 @@ void dump_token(const Config& c, const TokenConfig& t, Writer* w) {
     w->word("access", layer.read_only ? "read-only" : "read-write");
     w->flag("required", layer.required);
     w->word("pin", layer.pin == kPinNone ? "none" : "client");
-    if (layer.creates != 0) w->list("create", create_names(layer.creates));
+    std::vector<std::string> create = create_names(layer.creates);
+    create.insert(create.end(), layer.create_mechanisms.begin(), layer.create_mechanisms.end());
+    if (!create.empty()) w->list("create", create);
     if (!layer.allow.empty()) w->list("allow", layer.allow);
     if (layer.filter) dump_filter(*layer.filter, w);
     w->close();

@@ -118,7 +118,7 @@ void ConfigChecker::object_rules(const Reader& r, const char* keyword, FilterCon
 }
 
 void ConfigChecker::filter_of(const Reader& r, LayerConfig* layer) {
-  bool some = false;
+  bool some = !layer->create_mechanisms.empty();
   for (const char* keyword :
        {"functions", "no-functions", "mechanisms", "no-mechanisms", "show", "hide", "no-export"})
     some |= r.has(keyword);
@@ -161,12 +161,18 @@ void ConfigChecker::filter_of(const Reader& r, LayerConfig* layer) {
               filter.only_mechanisms,
               named_by(r.list("no-mechanisms"), rows.size(), mechanism, mechanism_advice, errors_),
               filter.plan.mechanisms);
+  std::vector<ConfigValue> makes = r.list("create");
+  std::erase_if(makes, [](const ConfigValue& v) { return !v.text.starts_with("CKM_"); });
+  const Bits made = named_by(makes, rows.size(), mechanism, mechanism_advice, errors_);
+  for (size_t n = 0; n < made.size(); n++)
+    if (made[n]) filter.plan.makes[n / 64] |= uint64_t{1} << n % 64;
   object_rules(r, "show", &filter);
   object_rules(r, "hide", &filter);
   filter.plan.flags =
       (filter.only_mechanisms || r.has("no-mechanisms") ? uint32_t{kFilterMechanisms} : 0u) |
       (filter.no_export ? uint32_t{kFilterNoExport} : 0u) |
-      (filter.audit ? uint32_t{kFilterAudit} : 0u);
+      (filter.audit ? uint32_t{kFilterAudit} : 0u) |
+      (!makes.empty() ? uint32_t{kFilterCreate} : 0u);
   filters_++;
 }
 

@@ -55,16 +55,20 @@ PinMode pin_of(const Reader& r) {
   return kPinClient;
 }
 
-uint32_t creates_of(const Reader& r, bool read_only) {
+uint32_t creates_of(const Reader& r, bool read_only, std::vector<std::string>* mechanisms) {
   uint32_t creates = 0;
   if (!r.has("create")) return creates;
   for (const ConfigValue& value : r.list("create")) {
     const std::string& name = value.text;
+    if (name.starts_with("CKM_")) {
+      mechanisms->push_back(name);
+      continue;
+    }
     auto found = std::find(std::begin(kCreateNames), std::end(kCreateNames), name);
     if (found == std::end(kCreateNames))
       r.error("create", "'" + name +
                             "' is no class of objects; write data, certificate, public-key, "
-                            "private-key, secret-key, domain-parameters or other");
+                            "private-key, secret-key, domain-parameters, other or a mechanism");
     else
       creates |= 1u << (found - std::begin(kCreateNames));
   }
@@ -199,7 +203,7 @@ void ConfigChecker::layer_of(const Reader& r, bool read_only, TokenConfig* t) {
     layer.read_only = r.choice("access", {"read-only", "read-write"}) == "read-only";
   layer.required = r.flag("required", false);
   layer.pin = pin_of(r);
-  layer.creates = creates_of(r, layer.read_only);
+  layer.creates = creates_of(r, layer.read_only, &layer.create_mechanisms);
   filter_of(r, &layer);
   layer.allow = rules(r, "allow");
   if (r.has("allow") && r.list("allow").empty())

@@ -126,8 +126,10 @@ std::string describe(const Config& config, const LayerConfig& layer, bool admin)
   text += layer.read_only ? ", read-only" : ", read-write";
   if (admin) text += ", admin";
   if (layer.required) text += ", required";
-  if (layer.creates != 0) text += ", for new objects of";
+  const bool chooses = layer.creates != 0 || !layer.create_mechanisms.empty();
+  if (chooses) text += ", for new objects of";
   for (const std::string& name : create_names(layer.creates)) text += " " + name;
+  for (const std::string& name : layer.create_mechanisms) text += " " + name;
   text += layer.pin == kPinNone ? ", no PIN" : ", the client's PIN";
   return text + ", line " + std::to_string(layer.line) + "\n";
 }
@@ -147,7 +149,7 @@ std::string describe_filter(const FilterConfig& filter) {
   list("hide", filter.hide);
   if (filter.no_export) text += std::string(text.empty() ? "" : "; ") + "no-export";
   if (filter.audit) text += "; policy audit";
-  return "    filter: " + text + "\n";
+  return text.empty() ? text : "    filter: " + text + "\n";
 }
 
 /* What the layer says to the call that the question names. */

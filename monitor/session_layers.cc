@@ -258,13 +258,17 @@ Step SessionMonitor::to_layer_that_makes(Call* call, Session* session) {
   const std::optional<Making> making = read_making(call);
   if (!making) return answer(call, CKR_ARGUMENTS_BAD);
   std::optional<size_t> first;
-  bool writable = false;
+  bool writable = false, elsewhere = false;
   round.spares = false;
   for (size_t n = 0; n < session->real.size() && !round.target; n++) {
     Layer& layer = call->token->layers[n];
     if (making->on_token && layer.read_only()) continue;
     writable = true;
     if (!layer.takes(making->classes)) continue;
+    if (making->mechanism && layer.filter && !layer.filter->makes_with(*making->mechanism)) {
+      elsewhere = true;
+      continue;
+    }
     if (!first) first = n;
     if (making->mechanism) {
       if (auto step = need_mechanisms(call, &layer)) return *step;
@@ -274,6 +278,7 @@ Step SessionMonitor::to_layer_that_makes(Call* call, Session* session) {
     }
     round.target = n;
   }
+  if (!round.target && !first && elsewhere) return answer(call, CKR_MECHANISM_INVALID);
   if (!round.target && !first)
     return answer(call, writable ? CKR_TEMPLATE_INCONSISTENT : CKR_TOKEN_WRITE_PROTECTED);
   if (!round.target) round.target = first;

@@ -131,7 +131,7 @@ BOOST_AUTO_TEST_CASE(dump_reads_back_the_same) {
       "access = read-write "
       "serial = 1 allow = {\"*/admin@R\", \"uid:7\", \"local:web\", \"group:g\"} }\n"
       "token Layered { layer { backend = hsm token = a access = read-write create = {secret-key, "
-      "\"certificate\"} } "
+      "\"certificate\", \"CKM_AES_*\"} } "
       "layer { backend = tr token = b required = yes allow = {\"uid:7\", \"group:g\"} } layer { "
       "backend = tr token = c pin = none } "
       "allow = {\"uid:7\"} }\n"
@@ -149,6 +149,12 @@ BOOST_AUTO_TEST_CASE(dump_reads_back_the_same) {
   BOOST_TEST(!layers[0].read_only);
   BOOST_TEST(layers[0].creates == (kCreateSecretKey | kCreateCertificate));
   BOOST_TEST(layers[1].creates == 0u);
+  BOOST_REQUIRE(layers[0].filter.has_value());
+  BOOST_TEST(layers[0].filter->plan.flags == uint32_t{kFilterCreate});
+  const LayerFilter filter(layers[0].filter->plan);
+  BOOST_TEST((filter.makes_with(CKM_AES_KEY_GEN) && !filter.makes_with(CKM_DES3_KEY_GEN)));
+  BOOST_TEST((!filter.makes_with(CKM_VENDOR_DEFINED) && filter.takes_mechanism(CKM_DES3_KEY_GEN)));
+  BOOST_TEST(!layers[1].filter.has_value());
   BOOST_TEST((layers[1].allow == std::vector<std::string>{"uid:7", "group:g"}));
   BOOST_TEST(layers[0].allow.empty());
   BOOST_TEST((layers[1].read_only && layers[1].required && layers[1].backend == 1u));
@@ -181,7 +187,7 @@ BOOST_AUTO_TEST_CASE(a_filter_is_what_its_words_say) {
     BOOST_REQUIRE(configured.has_value());
     const FilterPlan& plan = configured->plan;
     BOOST_REQUIRE(filter_is_good(plan));
-    BOOST_TEST(plan.flags == kFilterKnown);
+    BOOST_TEST(plan.flags == (kFilterKnown & ~uint32_t{kFilterCreate}));
     LayerFilter filter(plan);
     for (const FunctionRow& row : kFunctionTable)
       BOOST_TEST(filter.takes_function(row.number) ==
@@ -396,6 +402,8 @@ BOOST_AUTO_TEST_CASE(tokens) {
                  "names nothing"));
   BOOST_TEST(bad("layer { backend = hsm access = read-write create = {key} } allow = {\"a@B\"}",
                  "'key' is no class of objects"));
+  BOOST_TEST(bad("layer { backend = hsm access = read-write create = {CKM_KEY} } allow = {\"a@B\"}",
+                 "'CKM_KEY' names nothing; write a mechanism"));
   BOOST_TEST(bad("layer { backend = hsm create = {data} } allow = {\"a@B\"}", "read-only layer"));
   BOOST_TEST(bad("layer { backend = hsm functions = {C_Login} } allow = {\"a@B\"}",
                  "'C_Login' names nothing; write a function that goes to one layer"));

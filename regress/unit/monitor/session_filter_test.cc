@@ -301,6 +301,32 @@ BOOST_AUTO_TEST_CASE(secrets_of_old_keys_stay) {
   BOOST_TEST((ask(cert, value) == kept));
 }
 
+/* A key goes where its mechanism makes keys; using one is another matter, and so is an audit. */
+BOOST_AUTO_TEST_CASE(new_keys_go_where_their_mechanism_belongs) {
+  for (uint32_t audit : {0u, uint32_t{kFilterAudit}}) {
+    FilterPlan plan{};
+    const auto n = static_cast<size_t>(mechanism_row(CKM_RSA_PKCS) - mechanism_rows().data());
+    plan.makes[n / 64] |= uint64_t{1} << n % 64;
+    plan.flags = kFilterCreate | audit;
+    for (unsigned layers : {1u, 2u}) {
+      Filtered w(plan, layers);
+      auto generate = [&w](CK_MECHANISM_TYPE type) {
+        CK_MECHANISM mechanism{type, nullptr, 0};
+        CK_OBJECT_HANDLE key = 0;
+        return w.call(kC_GenerateKey, {w.session, word(&mechanism), 0, 0, word(&key)});
+      };
+      BOOST_TEST(generate(CKM_RSA_PKCS) == CKR_OK);
+      BOOST_TEST(w.library(0).count(kC_GenerateKey) == 1u);
+      BOOST_TEST(generate(CKM_AES_ECB) == (layers == 1 ? CKR_MECHANISM_INVALID : CKR_OK));
+      BOOST_TEST(w.library(0).count(kC_GenerateKey) == 1u);
+      if (layers == 2) BOOST_TEST(w.library(1).count(kC_GenerateKey) == 1u);
+      CK_OBJECT_HANDLE key = w.made(CKO_SECRET_KEY, "x", "key"); /* by no mechanism */
+      BOOST_TEST(w.with_mechanism(kC_EncryptInit, CKM_AES_ECB, key) == CKR_OK);
+      BOOST_TEST(w.library(0).count(kC_EncryptInit) == 1u);
+    }
+  }
+}
+
 BOOST_AUTO_TEST_CASE(an_audit_tells_and_refuses_nothing) {
   FilterPlan plan{};
   plan.flags = kFilterAudit | kFilterNoExport;
