@@ -69,7 +69,8 @@ class LibraryMode final : public MonitorHost {
   /* MonitorHost, called by SessionMonitor under the mutex. */
   void unlock(uint32_t backend) override;
   void end_backend(uint32_t backend) override;
-  void filtered(const Filtered&) override {} /* its portfolio has no filters */
+  void filtered(const Filtered&) override {}        /* its portfolio has no filters */
+  void layer_changed(const LayerState&) override {} /* nor several layers */
   void changed() override { changed_.notify_all(); }
 
   std::unique_ptr<Slot> take_slot();

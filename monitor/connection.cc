@@ -66,14 +66,6 @@ uint64_t realtime_s() {
   return static_cast<uint64_t>(t.tv_sec);
 }
 
-/* Whether the last layer's filter has not come yet. */
-bool filter_due(const Portfolio& portfolio) {
-  size_t filtered = 0;
-  for (const PortfolioLayer& layer : portfolio.layers)
-    filtered += (layer.flags & kLayerFiltered) != 0;
-  return filtered != portfolio.filters.size();
-}
-
 }  // namespace
 
 Connection::Connection(UniqueFd control, const MonitorStart& start, UniqueFd front, UniqueFd vault)
@@ -104,98 +96,6 @@ void Connection::run() {
     else if (++rounds % kRoundsBetweenLooks == 0)
       look_around(); /* a busy client must not keep timers and [priv] waiting */
   }
-}
-
-/* The portfolio comes first; until it is whole, no call is looked at. */
-void Connection::receive_portfolio() {
-  Portfolio portfolio;
-  for (bool whole = false; !whole;) {
-    pollfd fds[3] = {
-        {vault_.get(), POLLIN, 0}, {control_.get(), POLLIN, 0}, {front_socket_.get(), 0, 0}};
-    if (::poll(fds, 3, -1) < 0) {
-      if (errno != EINTR) fatal("poll: %s", std::strerror(errno));
-      continue;
-    }
-    if (fds[2].revents != 0) _exit(0); /* the client has gone before it was known */
-    if (fds[1].revents != 0) {
-      pump_control();
-      if (stopping_) _exit(0);
-      if (std::exchange(new_vault_, false)) {
-        portfolio = {}; /* it starts anew */
-        continue;
-      }
-    }
-    if (fds[0].revents != 0) whole = take_portfolio_record(&portfolio);
-  }
-  for (const PortfolioBackend& plan : portfolio.backends) {
-    backends_.emplace_back();
-    backends_.back().plan = plan;
-  }
-  monitor_.emplace(std::move(portfolio), static_cast<MonitorHost*>(this));
-}
-
-/* True for the last one. */
-bool Connection::take_portfolio_record(Portfolio* portfolio) {
-  RecordBuffer record;
-  RecordStatus status = record.receive(vault_.get(), false);
-  if (status == RecordStatus::kAgain) return false;
-  if (status != RecordStatus::kOk) {
-    /* The vault has died; [priv] hands out a socket to the next one, which starts anew. */
-    vault_.reset();
-    *portfolio = {};
-    return false;
-  }
-  auto known = [portfolio](uint32_t number) {
-    return std::any_of(portfolio->backends.begin(), portfolio->backends.end(),
-                       [number](const PortfolioBackend& b) { return b.backend == number; });
-  };
-  if (const auto* backend = record.as<PortfolioBackend>(RecordType::kPortfolioBackend)) {
-    if (portfolio->backends.size() >= limits::kBackends || known(backend->backend) ||
-        !text_ends(backend->name))
-      fatal("unusable backend from vault");
-    portfolio->backends.push_back(*backend);
-    return false;
-  }
-  size_t due = 0; /* layers of the last token that have not come yet */
-  for (const PortfolioToken& token : portfolio->tokens) due += token.layers;
-  due -= portfolio->layers.size();
-  if (const auto* token = record.as<PortfolioToken>(RecordType::kPortfolioToken)) {
-    const bool named = token->label[0] != '\0' && token->serial[0] != '\0';
-    if (due != 0 || filter_due(*portfolio) || portfolio->tokens.size() >= limits::kTokens ||
-        token->layers == 0 || token->layers > limits::kLayers || !text_ends(token->label) ||
-        !text_ends(token->serial) || (token->layers > 1 && (token->flags != 0 || !named)))
-      fatal("unusable token from vault");
-    portfolio->tokens.push_back(*token);
-    return false;
-  }
-  if (const auto* layer = record.as<PortfolioLayer>(RecordType::kPortfolioLayer)) {
-    if (due == 0 || !known(layer->backend) || !text_ends(layer->at_backend) ||
-        (layer->pin != kPinClient && layer->pin != kPinNone) ||
-        (layer->creates & ~kCreateKnown) != 0 || filter_due(*portfolio) ||
-        ((layer->flags & kLayerFiltered) != 0 && portfolio->tokens.back().flags != 0))
-      fatal("unusable layer from vault");
-    portfolio->layers.push_back(*layer);
-    return false;
-  }
-  if (const auto* filter = record.as<PortfolioFilter>(RecordType::kPortfolioFilter)) {
-    if (!filter_due(*portfolio) || !filter_is_good(filter->plan))
-      fatal("unusable filter from vault");
-    portfolio->filters.push_back(filter->plan);
-    return false;
-  }
-  if (filter_due(*portfolio)) fatal("a layer without its filter from vault");
-  if (due != 0) fatal("a token without its layers from vault");
-  const auto* end = record.as<PortfolioEnd>(RecordType::kPortfolioEnd);
-  if (end == nullptr || !text_ends(end->principal)) fatal("unexpected record from vault");
-  expires_s_ = end->expires_s;
-  log_info("connection %llu from %s: %s has %zu tokens", static_cast<unsigned long long>(number_),
-           peer_.c_str(), end->principal, portfolio->tokens.size());
-  return true;
-}
-
-void Connection::filtered(const Filtered& what) {
-  log_info("token \"%s\", layer %zu: %s: %s, %s", what.token, what.layer, what.function,
-           what.objection, what.audit ? "but this is an audit" : "refused");
 }
 
 /* ---- one round ---- */

@@ -99,6 +99,7 @@ class Connection : private MonitorHost {
   void unlock(uint32_t backend) override;
   void end_backend(uint32_t backend) override;
   void filtered(const Filtered& what) override;
+  void layer_changed(const LayerState& state) override;
   void changed() override { changed_ = true; }
 
   void receive_portfolio();

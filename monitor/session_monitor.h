@@ -93,6 +93,15 @@ class MonitorHost {
     bool audit;
   };
   virtual void filtered(const Filtered& what) = 0;
+  /* A layer of a token that has others is left out from now on, or is there again. For the log. */
+  struct LayerState {
+    const char* token;   /* its label */
+    size_t layer;        /* its number within the token, from 1 */
+    const char* backend; /* its name */
+    bool there;
+    uint64_t rv; /* CKR_ value: why it is not */
+  };
+  virtual void layer_changed(const LayerState& state) = 0;
 };
 
 struct Portfolio {
@@ -138,6 +147,7 @@ class SessionMonitor {
     const Call* anchoring = nullptr; /* who is opening it; compared only */
     bool logged_in = false;
     bool pin_refused = false; /* the client's PIN was wrong here: it is not tried again */
+    bool left_out = false;    /* the host was told so */
     std::optional<std::vector<uint64_t>> mechanisms = {};
     std::optional<LayerFilter> filter = {};
     bool read_only() const { return (plan.flags & kLayerReadOnly) != 0; }
@@ -399,6 +409,7 @@ class SessionMonitor {
   bool take_found(Call* call);
   void pass_on(Session* session, const Call& call);
   void skip_layer(Call* call, CK_RV rv);
+  void tell_layer(const Token& token, Layer* layer, bool there, CK_RV rv);
   void note_operation(Call* call);
   void orphan(Token* token, size_t layer, uint64_t real);
   void orphan_all(Token* token, Session* session);

@@ -206,9 +206,21 @@ void SessionMonitor::pass_on(Session* session, const Call& call) {
   if (&call.token->layers[session->search_at] == call.layer) session->search_at++;
 }
 
+/* Once for each change: who looks at the log wants to know since when. */
+void SessionMonitor::tell_layer(const Token& token, Layer* layer, bool there, CK_RV rv) {
+  if (layer->left_out == !there || token.layers.size() == 1) return;
+  layer->left_out = !there;
+  const size_t n = static_cast<size_t>(layer - token.layers.data()) + 1;
+  host_->layer_changed({token.plan.label, n, layer->backend->plan.name, there, wide(rv)});
+}
+
 /* The layer whose turn it is has no part in this round. */
 void SessionMonitor::skip_layer(Call* call, CK_RV rv) {
   let_go(call);
+  Layer* layer = call->layer;
+  if (layer == nullptr && call->round->at < call->token->layers.size())
+    layer = &call->token->layers[call->round->at];
+  if (layer != nullptr) tell_layer(*call->token, layer, false, rv);
   call->lock_failed = false;
   call->round->failure = rv;
   call->round->at++;
@@ -246,6 +258,7 @@ void SessionMonitor::replied_round(Call* call, Call::Internal what, CK_RV rv) {
       if (rv != CKR_OK || !read_token_info(call->reply, &info))
         return failed(rv != CKR_OK ? rv : CK_RV{CKR_DEVICE_ERROR});
       merge_token_info(&round, *call->layer, info);
+      tell_layer(*call->token, call->layer, true, CKR_OK);
       round.at++;
       return;
     }
@@ -333,6 +346,7 @@ void SessionMonitor::replied_session(Call* call, Call::Internal what, CK_RV rv) 
     place = session != nullptr ? &session->real[n] : nullptr;
   if (session == nullptr || (place != nullptr && *place != 0)) place = nullptr;
   let_go(call);
+  if (real != 0) tell_layer(*call->token, layer, true, CKR_OK);
   if (real == 0) {
     if (spares)
       skip_layer(call, rv != CKR_OK ? rv : CK_RV{CKR_DEVICE_ERROR});

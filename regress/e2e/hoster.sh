@@ -62,6 +62,7 @@ shared_backend=$BACKEND_TEXT shared_uid=$BACKEND_UID
 for t in dev company papers; do token_of shared $t; done
 for t in $people; do new_key people $t; done
 for t in ops dev company; do new_key shared $t; done
+install -m 755 "$MULTIP11_BUILD/regress/mock/.libs/mock.so" "$LIBEXEC/" || give_up "no mock library"
 if as_root; then
   chown -R "$people_uid:$people_uid" softhsm-people
   chown -R "$shared_uid:$shared_uid" softhsm-shared
@@ -102,6 +103,16 @@ configure_layers() {
   echo "  layer { backend = people token = keys create = {public-key, private-key} }"
   echo "  layer { backend = shared token = papers create = {certificate, data} }"
   echo "  access = read-write allow = {\"local:dave\"}"
+  echo "}"
+  # A third library, another's altogether: above the papers, and of another PIN.
+  echo "backend mock {"
+  echo "  module = \"$LIBEXEC/mock.so\" environment = {\"MOCK_EXHIBIT=dave's exhibit\"}"
+  as_root && echo "  user = \"$next_backend_uid:$next_backend_uid\""
+  echo "}"
+  echo "token museum {"
+  echo "  layer { backend = mock pin = none }"
+  echo "  layer { backend = shared token = papers }"
+  echo "  allow = {\"local:dave\"}"
   echo "}"
   # The same keys, as far as they are for a shop; and what would be refused there.
   for policy in enforce audit; do
@@ -231,6 +242,14 @@ check_equal "neither elsewhere" "" \
 check_match "he sees both" "dave's key.*dave's note" "$(in_token dave cabinet -O | tr '\n' ' ')"
 refused "nobody takes a secret key" CKR_TEMPLATE_INCONSISTENT \
   dave cabinet --keygen --key-type AES:16 --label none
+
+# ---- A third library
+
+check_equal "dave sees his tokens" "cabinet,museum,shop audit,shop enforce" "$(tokens dave)"
+check_match "the museum has what the mock library shows, and the papers" \
+  "dave's exhibit.*dave's note" "$(in_token dave museum -O | tr '\n' ' ')"
+check_match "without a PIN, too" "dave's exhibit" \
+  "$(as dave --token-label museum -O)"
 
 # ---- Filters: what is for the shop, of the same keys
 

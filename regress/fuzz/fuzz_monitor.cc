@@ -210,6 +210,7 @@ class World : public MonitorHost {
     stop(backend);
   }
   void filtered(const Filtered&) override {}
+  void layer_changed(const LayerState&) override {}
   void changed() override {
     for (Run& run : runs_)
       if (run.state == Run::State::kWaiting) run.state = Run::State::kReady;

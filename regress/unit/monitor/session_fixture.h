@@ -436,6 +436,10 @@ class World : public MonitorHost {
     told.push_back(std::string(what.function) + " " + what.objection +
                    (what.audit ? " audit" : ""));
   }
+  void layer_changed(const LayerState& state) override {
+    told.push_back(std::string(state.backend) + "/" + std::to_string(state.layer) +
+                   (state.there ? " there" : " left out"));
+  }
   void changed() override {
     for (auto& run : runs) run->waiting = false;
   }
@@ -611,7 +615,7 @@ class World : public MonitorHost {
     return {all, all + count};
   }
 
-  std::vector<std::string> told; /* of filters */
+  std::vector<std::string> told; /* of filters and layers */
   std::map<uint32_t, Process> processes;
   std::deque<Event> events;
   std::vector<std::unique_ptr<Run>> runs;

@@ -744,6 +744,26 @@ BOOST_AUTO_TEST_CASE(random_calls_over_layers) {
   }
 }
 
+/* The log says since when a layer is away, and that it is back; not each time that it is missed. */
+BOOST_AUTO_TEST_CASE(the_host_hears_of_a_layer_that_is_left_out) {
+  Layered w;
+  w.named("ours-5"); /* starts it */
+  w.told.clear();
+  w.kill(1);
+  w.processes[1].spawn_error = kSpawnFailed;
+  for (int i = 0; i < 3; i++) w.find(w.session);
+  BOOST_REQUIRE(!w.told.empty());
+  for (const std::string& line : w.told) BOOST_TEST(line.ends_with(" left out"), line);
+  const std::set<std::string> once(w.told.begin(), w.told.end());
+  BOOST_TEST(once.size() == w.told.size());
+  const size_t away = w.told.size();
+  w.told.clear();
+  w.processes[1].spawn_error = kSpawnOk;
+  for (int i = 0; i < 3; i++) w.find(w.session);
+  BOOST_TEST(w.told.size() == away);
+  for (const std::string& line : w.told) BOOST_TEST(line.ends_with(" there"), line);
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace mp11::session_test
