@@ -70,6 +70,7 @@ enum class RecordType : uint32_t {
   kPortfolioBackend,
   kPortfolioLayer,
   kPortfolioFilter,
+  kPortfolioPin,
   kPortfolioEnd,
   /* [priv] to net: NetStart. Descriptors: client's connection, net's end of the channel socket,
    * net's end of net--auth. */
@@ -232,6 +233,16 @@ struct PortfolioFilter {
 enum PinMode : uint32_t {
   kPinClient = 1, /* what the client gives C_Login */
   kPinNone,       /* nowhere: nobody logs in there */
+  kPinStored, /* the configuration; a PortfolioPin follows the layer, whose token is no admin's */
+};
+struct StoredPin {
+  uint32_t size; /* octets, 1..sizeof pin */
+  uint8_t pin[252];
+};
+/* Of the layer before it. */
+struct PortfolioPin {
+  RecordHead head;
+  StoredPin pin;
 };
 
 /* How to treat a backend that some token of the portfolio uses. Sent before the tokens. */
@@ -309,8 +320,9 @@ static_assert(is_record<Verdict>() && is_record<ConnectionToken>() && is_record<
               is_record<AuthConnection>() && is_record<VaultConnection>() && is_record<Allow>() &&
               is_record<ConnectionName>() && is_record<PortfolioToken>() &&
               is_record<PortfolioLayer>() && is_record<PortfolioFilter>() &&
-              is_record<PortfolioBackend>() && is_record<PortfolioEnd>() && is_record<NetStart>() &&
-              is_record<MonitorStart>() && is_record<Spawn>() && is_record<Spawned>() &&
-              is_record<LogSource>() && is_record<LogTarget>());
+              is_record<PortfolioPin>() && is_record<PortfolioBackend>() &&
+              is_record<PortfolioEnd>() && is_record<NetStart>() && is_record<MonitorStart>() &&
+              is_record<Spawn>() && is_record<Spawned>() && is_record<LogSource>() &&
+              is_record<LogTarget>());
 
 }  // namespace mp11

@@ -434,6 +434,9 @@ void ConfigChecker::limits_of_one_configuration() {
   if (filters_ > kPolicyFilters)
     errors_->add(1, "more than " + std::to_string(kPolicyFilters) +
                         " layers with functions, mechanisms, show, hide or no-export; remove some");
+  if (pins_ > kPolicyPins)
+    errors_->add(1, "more than " + std::to_string(kPolicyPins) +
+                        " layers with a PIN in a file; remove some");
   if (config_->groups.size() > kPolicyGroups)
     errors_->add(1, "more than " + std::to_string(kPolicyGroups) + " groups; remove some");
   if (rules_ > kPolicyRules)

@@ -110,6 +110,7 @@ struct LayerConfig {
   bool read_only = false;
   bool required = false;
   PinMode pin = kPinClient;
+  std::string pin_file, stored_pin;           /* of kPinStored */
   uint32_t creates = 0;                       /* CreateClass; 0: anything */
   std::vector<std::string> create_mechanisms; /* patterns; empty: with any */
   std::vector<std::string> allow;             /* empty: for whoever sees the token */

@@ -82,6 +82,7 @@ class ConfigChecker {
   int users_line_ = 1;
   size_t rules_ = 0;   /* entries of allow and members, so far */
   size_t filters_ = 0; /* layers that have one */
+  size_t pins_ = 0;    /* layers whose PIN is stored */
 };
 
 }  // namespace mp11

@@ -152,7 +152,10 @@ void dump_token(const Config& c, const TokenConfig& t, Writer* w) {
     w->string("token", layer.at_backend.text);
     w->word("access", layer.read_only ? "read-only" : "read-write");
     w->flag("required", layer.required);
-    w->word("pin", layer.pin == kPinNone ? "none" : "client");
+    if (layer.pin == kPinStored)
+      w->string("pin", "file:" + layer.pin_file);
+    else
+      w->word("pin", layer.pin == kPinNone ? "none" : "client");
     std::vector<std::string> create = create_names(layer.creates);
     create.insert(create.end(), layer.create_mechanisms.begin(), layer.create_mechanisms.end());
     if (!create.empty()) w->list("create", create);

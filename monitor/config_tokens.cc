@@ -25,11 +25,17 @@
  * Groups, virtual tokens and their layers: the part of the configuration that says who may see
  * what.
  */
+#include <fcntl.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <tuple>
 
 #include "config_checker.h"
+#include "file_check.h"
 #include "principal.h"
+#include "unique_fd.h"
 
 namespace mp11 {
 namespace {
@@ -46,13 +52,38 @@ std::string serial_of(const std::string& label) {
   return text;
 }
 
-PinMode pin_of(const Reader& r) {
+constexpr char kFilePin[] = "file:";
+
+/* The first line of a file that nobody else may read. */
+void read_pin_file(const Reader& r, LayerConfig* layer) {
+  auto wrong = [&](const std::string& text) { r.error("pin", "pin: " + text); };
+  const std::string& path = layer->pin_file;
+  if (path.empty() || path[0] != '/') return wrong("write \"file:/ABSOLUTE/PATH\"");
+  if (Status status = check_secret_file(path); !status) return wrong(status.error().text);
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd) return wrong(path + ": " + std::strerror(errno));
+  Result<std::string> text = read_file_text(fd.get(), 4096);
+  if (!text) return wrong(path + " " + text.error().text);
+  const std::string line = text->substr(0, text->find('\n'));
+  if (line.empty() || line.size() > sizeof(StoredPin::pin) || line.size() + 1 < text->size())
+    return wrong(path + " is not one line of 1 to " + std::to_string(sizeof(StoredPin::pin)) +
+                 " octets; put the PIN there and nothing else");
+  layer->stored_pin = line;
+}
+
+void pin_of(const Reader& r, LayerConfig* layer) {
   const std::string pin = r.text("pin");
-  if (pin == "derived" || pin == "vault")
-    r.error("pin", "pin = " + pin + " is not built yet; write client or none");
-  else if (r.choice("pin", {"client", "none"}) == "none")
-    return kPinNone;
-  return kPinClient;
+  if (pin.starts_with(kFilePin)) {
+    layer->pin = kPinStored;
+    layer->pin_file = pin.substr(sizeof kFilePin - 1);
+    read_pin_file(r, layer);
+  } else if (pin == "derived" || pin == "vault") {
+    r.error("pin", "pin = " + pin + " is not built yet; write client, none or \"file:/PATH\"");
+  } else if (pin == "none") {
+    layer->pin = kPinNone;
+  } else if (r.has("pin") && pin != "client") {
+    r.error("pin", "pin = " + pin + " is not understood; write client, none or \"file:/PATH\"");
+  }
 }
 
 uint32_t creates_of(const Reader& r, bool read_only, std::vector<std::string>* mechanisms) {
@@ -160,8 +191,9 @@ void ConfigChecker::token(const Reader& r) {
     r.error("admin", "admin = yes is for tokens of one layer; remove it");
   else if (t.admin && layers == 1 && t.layers[0].read_only)
     r.error("admin", "admin = yes needs access = read-write; change one of them");
-  else if (t.admin && layers == 1 && t.layers[0].filter)
-    r.error("admin", "admin = yes is for tokens whose layer refuses nothing; remove it");
+  else if (t.admin && layers == 1 && (t.layers[0].filter || t.layers[0].pin == kPinStored))
+    r.error("admin",
+            "admin = yes is for a token whose layer refuses nothing, with its PIN; remove it");
   t.serial = r.text("serial");
   if (layers > 1 && !r.has("serial")) t.serial = serial_of(t.label);
   bool printable =
@@ -202,7 +234,8 @@ void ConfigChecker::layer_of(const Reader& r, bool read_only, TokenConfig* t) {
   if (r.has("access"))
     layer.read_only = r.choice("access", {"read-only", "read-write"}) == "read-only";
   layer.required = r.flag("required", false);
-  layer.pin = pin_of(r);
+  pin_of(r, &layer);
+  pins_ += layer.pin == kPinStored;
   layer.creates = creates_of(r, layer.read_only, &layer.create_mechanisms);
   filter_of(r, &layer);
   layer.allow = rules(r, "allow");

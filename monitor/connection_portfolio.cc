@@ -36,6 +36,7 @@
 #include "connection.h"
 #include "log.h"
 #include "record_io.h"
+#include "secure_buffer.h"
 
 namespace mp11 {
 namespace {
@@ -46,6 +47,13 @@ bool filter_due(const Portfolio& portfolio) {
   for (const PortfolioLayer& layer : portfolio.layers)
     filtered += (layer.flags & kLayerFiltered) != 0;
   return filtered != portfolio.filters.size();
+}
+
+/* Nor its PIN. */
+bool pin_due(const Portfolio& portfolio) {
+  size_t stored = 0;
+  for (const PortfolioLayer& layer : portfolio.layers) stored += layer.pin == kPinStored;
+  return stored != portfolio.pins.size();
 }
 
 }  // namespace
@@ -105,18 +113,20 @@ bool Connection::take_portfolio_record(Portfolio* portfolio) {
   due -= portfolio->layers.size();
   if (const auto* token = record.as<PortfolioToken>(RecordType::kPortfolioToken)) {
     const bool named = token->label[0] != '\0' && token->serial[0] != '\0';
-    if (due != 0 || filter_due(*portfolio) || portfolio->tokens.size() >= limits::kTokens ||
-        token->layers == 0 || token->layers > limits::kLayers || !text_ends(token->label) ||
-        !text_ends(token->serial) || (token->layers > 1 && (token->flags != 0 || !named)))
+    if (due != 0 || filter_due(*portfolio) || pin_due(*portfolio) ||
+        portfolio->tokens.size() >= limits::kTokens || token->layers == 0 ||
+        token->layers > limits::kLayers || !text_ends(token->label) || !text_ends(token->serial) ||
+        (token->layers > 1 && (token->flags != 0 || !named)))
       fatal("unusable token from vault");
     portfolio->tokens.push_back(*token);
     return false;
   }
   if (const auto* layer = record.as<PortfolioLayer>(RecordType::kPortfolioLayer)) {
     if (due == 0 || !known(layer->backend) || !text_ends(layer->at_backend) ||
-        (layer->pin != kPinClient && layer->pin != kPinNone) ||
-        (layer->creates & ~kCreateKnown) != 0 || filter_due(*portfolio) ||
-        ((layer->flags & kLayerFiltered) != 0 && portfolio->tokens.back().flags != 0))
+        (layer->pin != kPinClient && layer->pin != kPinNone && layer->pin != kPinStored) ||
+        (layer->creates & ~kCreateKnown) != 0 || filter_due(*portfolio) || pin_due(*portfolio) ||
+        (((layer->flags & kLayerFiltered) != 0 || layer->pin == kPinStored) &&
+         portfolio->tokens.back().flags != 0))
       fatal("unusable layer from vault");
     portfolio->layers.push_back(*layer);
     return false;
@@ -128,6 +138,16 @@ bool Connection::take_portfolio_record(Portfolio* portfolio) {
     return false;
   }
   if (filter_due(*portfolio)) fatal("a layer without its filter from vault");
+  if (const auto* pin = record.as<PortfolioPin>(RecordType::kPortfolioPin)) {
+    if (!pin_due(*portfolio) || pin->pin.size == 0 || pin->pin.size > sizeof pin->pin.pin)
+      fatal("unusable PIN from vault");
+    auto kept = std::make_shared<SecureBuffer>();
+    kept->append(pin->pin.pin, pin->pin.size);
+    portfolio->pins.push_back(std::move(kept));
+    record.wipe();
+    return false;
+  }
+  if (pin_due(*portfolio)) fatal("a layer without its PIN from vault");
   if (due != 0) fatal("a token without its layers from vault");
   const auto* end = record.as<PortfolioEnd>(RecordType::kPortfolioEnd);
   if (end == nullptr || !text_ends(end->principal)) fatal("unexpected record from vault");

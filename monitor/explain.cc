@@ -130,7 +130,10 @@ std::string describe(const Config& config, const LayerConfig& layer, bool admin)
   if (chooses) text += ", for new objects of";
   for (const std::string& name : create_names(layer.creates)) text += " " + name;
   for (const std::string& name : layer.create_mechanisms) text += " " + name;
-  text += layer.pin == kPinNone ? ", no PIN" : ", the client's PIN";
+  if (layer.pin == kPinStored)
+    text += ", the PIN in " + layer.pin_file;
+  else
+    text += layer.pin == kPinNone ? ", no PIN" : ", the client's PIN";
   return text + ", line " + std::to_string(layer.line) + "\n";
 }
 

@@ -100,7 +100,8 @@ bool token_is_good(const PolicyToken& token, const PolicyHead& head) {
 
 bool layer_is_good(const PolicyLayer& layer, const PolicyHead& head) {
   return layer.backend < head.backends && (layer.flags & ~kLayerFlagsKnown) == 0 &&
-         (layer.pin == kPinClient || layer.pin == kPinNone) &&
+         (layer.pin == kPinClient || layer.pin == kPinNone || layer.pin == kPinStored) &&
+         (layer.pin == kPinStored ? layer.stored < head.pins : layer.stored == 0) &&
          (layer.creates & ~kCreateKnown) == 0 &&
          ((layer.flags & kLayerFiltered) != 0 ? layer.filter < head.filters : layer.filter == 0) &&
          rules_are_there(layer.first_rule, layer.rule_count, head) && text_ends(layer.at_backend);
@@ -127,6 +128,7 @@ std::vector<uint8_t> serialise_policy(const Config& config) {
   std::vector<PolicyToken> tokens;
   std::vector<PolicyLayer> layers;
   std::vector<FilterPlan> filters;
+  std::vector<StoredPin> pins;
   std::vector<PolicyRule> rules;
   auto add_token = [&](PolicyToken token, const std::vector<LayerConfig>& its_layers,
                        const std::vector<std::string>& allow) {
@@ -141,6 +143,13 @@ std::vector<uint8_t> serialise_policy(const Config& config) {
       if (from.filter) {
         layer.filter = static_cast<uint32_t>(filters.size());
         filters.push_back(from.filter->plan);
+      }
+      if (from.pin == kPinStored) {
+        layer.stored = static_cast<uint32_t>(pins.size());
+        StoredPin& pin = pins.emplace_back();
+        MP11_ASSERT(!from.stored_pin.empty() && from.stored_pin.size() <= sizeof pin.pin);
+        pin.size = static_cast<uint32_t>(from.stored_pin.size());
+        std::memcpy(pin.pin, from.stored_pin.data(), pin.size);
       }
       layers.push_back(layer);
     }
@@ -181,12 +190,16 @@ std::vector<uint8_t> serialise_policy(const Config& config) {
   append(&octets,
          PolicyHead{kPolicyMagic, kPolicyVersion, static_cast<uint32_t>(backends.size()),
                     static_cast<uint32_t>(tokens.size()), static_cast<uint32_t>(layers.size()),
-                    static_cast<uint32_t>(filters.size()), static_cast<uint32_t>(groups.size()),
-                    static_cast<uint32_t>(rules.size())});
+                    static_cast<uint32_t>(filters.size()), static_cast<uint32_t>(pins.size()),
+                    static_cast<uint32_t>(groups.size()), static_cast<uint32_t>(rules.size())});
   for (const PolicyBackend& backend : backends) append(&octets, backend);
   for (const PolicyToken& token : tokens) append(&octets, token);
   for (const PolicyLayer& layer : layers) append(&octets, layer);
   for (const FilterPlan& filter : filters) append(&octets, filter);
+  for (StoredPin& pin : pins) {
+    append(&octets, pin);
+    wipe(&pin, sizeof pin);
+  }
   for (const PolicyGroup& group : groups) append(&octets, group);
   for (const PolicyRule& rule : rules) append(&octets, rule);
   return octets;
@@ -198,8 +211,8 @@ Result<Policy> Policy::read(std::span<const uint8_t> octets) {
   if (!taker.take(&head) || head.magic != kPolicyMagic || head.version != kPolicyVersion)
     return Error{0, "not a policy of this version"};
   if (head.backends > limits::kBackends || head.tokens > limits::kTokens ||
-      head.layers > kPolicyLayers || head.filters > kPolicyFilters || head.groups > kPolicyGroups ||
-      head.rules > kPolicyRules)
+      head.layers > kPolicyLayers || head.filters > kPolicyFilters || head.pins > kPolicyPins ||
+      head.groups > kPolicyGroups || head.rules > kPolicyRules)
     return Error{0, "policy beyond its limits"};
   Policy policy;
   for (uint32_t i = 0; i < head.backends; i++) {
@@ -223,13 +236,20 @@ Result<Policy> Policy::read(std::span<const uint8_t> octets) {
   }
   for (const PolicyToken& token : policy.tokens_)
     for (const PolicyLayer& layer : policy.layers(token))
-      if ((layer.flags & kLayerFiltered) != 0 && token.flags != 0)
+      if (((layer.flags & kLayerFiltered) != 0 || layer.pin == kPinStored) && token.flags != 0)
         return Error{0, "bad token in the policy"};
   for (uint32_t i = 0; i < head.filters; i++) {
     FilterPlan filter;
     if (!taker.take(&filter) || !filter_is_good(filter))
       return Error{0, "bad filter in the policy"};
     policy.filters_.push_back(filter);
+  }
+  for (uint32_t i = 0; i < head.pins; i++) {
+    StoredPin pin;
+    const bool good = taker.take(&pin) && pin.size != 0 && pin.size <= sizeof pin.pin;
+    if (good) policy.pins_.append(&pin, sizeof pin);
+    wipe(&pin, sizeof pin);
+    if (!good) return Error{0, "bad PIN in the policy"};
   }
   for (uint32_t i = 0; i < head.groups; i++) {
     PolicyGroup group;

@@ -44,18 +44,20 @@
 #include "principal.h"
 #include "records.h"
 #include "result.h"
+#include "secure_buffer.h"
 
 namespace mp11 {
 
 inline constexpr uint32_t kPolicyMagic = 0x4d503131; /* "MP11" */
-inline constexpr uint32_t kPolicyVersion = 7;
+inline constexpr uint32_t kPolicyVersion = 8;
 inline constexpr uint32_t kPolicyRules = 65536; /* in one policy, with those of its groups */
 inline constexpr uint32_t kPolicyGroups = 4096;
 inline constexpr uint32_t kPolicyLayers = 16384; /* of all tokens */
 inline constexpr uint32_t kPolicyFilters = 4096; /* of all layers */
+inline constexpr uint32_t kPolicyPins = 4096;    /* the same */
 
-/* The memfd: PolicyHead, then that many of PolicyBackend, -Token, -Layer, FilterPlan, PolicyGroup
- * and -Rule. */
+/* The memfd: PolicyHead, then that many of PolicyBackend, -Token, -Layer, FilterPlan, StoredPin,
+ * PolicyGroup and -Rule. */
 struct PolicyHead {
   uint32_t magic;
   uint32_t version;
@@ -63,6 +65,7 @@ struct PolicyHead {
   uint32_t tokens;
   uint32_t layers;
   uint32_t filters;
+  uint32_t pins;
   uint32_t groups;
   uint32_t rules;
 };
@@ -95,6 +98,7 @@ struct PolicyLayer {
   uint32_t first_rule;
   uint32_t rule_count; /* 0: for whoever sees the token */
   uint32_t filter;     /* of kLayerFiltered: index; else 0 */
+  uint32_t stored;     /* of kPinStored: index; else 0 */
   BackendToken at_backend;
 };
 
@@ -134,6 +138,12 @@ class Policy {
     return (layer.flags & kLayerFiltered) != 0 ? &filters_[layer.filter] : nullptr;
   }
 
+  /* nullptr: it has none of the configuration's. */
+  const StoredPin* pin(const PolicyLayer& layer) const {
+    if (layer.pin != kPinStored) return nullptr;
+    return reinterpret_cast<const StoredPin*>(pins_.data()) + layer.stored;
+  }
+
   /* Indices of the tokens that the verdict's principal may see, in order; none for a bad verdict.
    */
   std::vector<uint32_t> visible(const Verdict& verdict) const;
@@ -169,6 +179,7 @@ class Policy {
   std::vector<PolicyToken> tokens_;
   std::vector<PolicyLayer> layers_;
   std::vector<FilterPlan> filters_;
+  SecureBuffer pins_; /* StoredPin after StoredPin */
   std::vector<PolicyGroup> groups_;
   std::vector<Rule> rules_;
 };

@@ -36,6 +36,7 @@
 #include "os_process.h"
 #include "policy.h"
 #include "priv.h"
+#include "secure_buffer.h"
 #include "start_blocks.h"
 
 namespace mp11 {
@@ -87,6 +88,14 @@ Result<UniqueFd> copy_keytab(const std::string& path) {
   return sealed_copy("keytab", file.get(), kKeytabOctets);
 }
 
+/* It has the PINs of layers with pin = file. */
+Result<UniqueFd> sealed_policy(const Config& config) {
+  std::vector<uint8_t> octets = serialise_policy(config);
+  Result<UniqueFd> memfd = sealed_memfd("policy", octets);
+  wipe(octets.data(), octets.size());
+  return memfd;
+}
+
 }  // namespace
 
 /* ---- start */
@@ -132,7 +141,7 @@ Result<Launch> Priv::plan_service(Kind kind) {
       break;
     case Kind::kVault:
       launch.user = users.vault;
-      more.push_back(sealed_memfd("policy", serialise_policy(*config_)));
+      more.push_back(sealed_policy(*config_));
       break;
     case Kind::kAuth:
       launch.user = users.auth;

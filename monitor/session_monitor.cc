@@ -77,7 +77,7 @@ SessionMonitor::SessionMonitor(Portfolio portfolio, MonitorHost* host) : host_(h
     return &*it;
   };
   uint32_t id = 0;
-  size_t filters = 0;
+  size_t filters = 0, pins = 0;
   for (const PortfolioToken& plan : portfolio.tokens) {
     Token& token = tokens_.emplace_back();
     token.plan = plan;
@@ -87,6 +87,10 @@ SessionMonitor::SessionMonitor(Portfolio portfolio, MonitorHost* host) : host_(h
           Layer{portfolio.layers[id], backend_of(portfolio.layers[id].backend), id});
     for (Layer& layer : token.layers) {
       layers_.push_back(&layer);
+      if (layer.plan.pin == kPinStored) {
+        MP11_ASSERT(pins < portfolio.pins.size());
+        layer.pin = portfolio.pins[pins++];
+      }
       if ((layer.plan.flags & kLayerFiltered) == 0) continue;
       MP11_ASSERT(filters < portfolio.filters.size());
       layer.filter.emplace(portfolio.filters[filters++]);

@@ -70,6 +70,7 @@
 #include "marshal.h"
 #include "p11_functions.h"
 #include "records.h"
+#include "secure_buffer.h"
 
 namespace mp11 {
 
@@ -109,6 +110,7 @@ struct Portfolio {
   std::vector<PortfolioToken> tokens;     /* in the order of their slots */
   std::vector<PortfolioLayer> layers;     /* of the tokens, in their order */
   std::vector<FilterPlan> filters;        /* of the layers that are kLayerFiltered, in theirs */
+  std::vector<std::shared_ptr<const SecureBuffer>> pins; /* of those that are kPinStored */
 };
 
 class SessionMonitor {
@@ -150,6 +152,7 @@ class SessionMonitor {
     bool left_out = false;    /* the host was told so */
     std::optional<std::vector<uint64_t>> mechanisms = {};
     std::optional<LayerFilter> filter = {};
+    std::shared_ptr<const SecureBuffer> pin = {}; /* of kPinStored */
     bool read_only() const { return (plan.flags & kLayerReadOnly) != 0; }
     bool required() const { return (plan.flags & kLayerRequired) != 0; }
     bool takes(uint32_t classes) const {
@@ -171,8 +174,10 @@ class SessionMonitor {
     uint32_t closing = 0;                    /* orphans whose C_CloseSession is in flight */
     std::map<uint64_t, size_t> saved_states; /* digest of an operation's state: its layer */
     bool transparent() const { return (plan.flags & kTokenTransparent) != 0; }
-    /* Its calls are routed: there are several layers, or one that has a filter. */
-    bool layered() const { return layers.size() > 1 || layers.front().filter; }
+    /* Its calls are routed: there are several layers, or one that is not the library as it is. */
+    bool layered() const {
+      return layers.size() > 1 || layers.front().filter || layers.front().pin != nullptr;
+    }
     Layer& only() { return layers.front(); }
   };
 
@@ -214,6 +219,8 @@ class SessionMonitor {
       kMechanismInfo,
       kPinState,
       kLogin,
+      kStoredLogin,
+      kContextLogin,
       kLogout,
       kFindInit,
       kFind,
@@ -233,6 +240,8 @@ class SessionMonitor {
       bool draining = false;            /* nothing is left but to close orphans, and to answer */
       bool undoing = false;             /* of a login that a required layer refused */
       bool pin_is_safe = false;
+      bool stored = false; /* of C_Login: the turn of layers whose PIN is stored */
+      bool opened = false; /* one of those is logged in now that was not */
       bool judged = false; /* by the layer that leads a search */
       std::optional<size_t> target;
       std::optional<CK_TOKEN_INFO> token_info;
@@ -364,6 +373,11 @@ class SessionMonitor {
   Step next_layered(Call* call);
   Step next_close(Call* call);
   Step next_login(Call* call, Session* session);
+  Step next_stored_login(Call* call, Session* session);
+  Step next_context_login(Call* call, Session* session);
+  std::optional<Step> need_safe_pin(Call* call, Layer* layer);
+  Step send_stored_pin(Call* call, Layer* layer, Call::Internal what, uint64_t session,
+                       CK_USER_TYPE user);
   Step next_logout(Call* call, Session* session);
   std::optional<Step> need_login_turn(Call* call);
   Step next_find_init(Call* call, Session* session);
@@ -402,6 +416,7 @@ class SessionMonitor {
   bool begins(const FunctionRow& row) const;
   void replied_round(Call* call, Call::Internal what, CK_RV rv);
   void replied_login(Call* call, CK_RV rv);
+  void replied_stored_login(Call* call, CK_RV rv);
   void replied_dual(Call* call, Call::Internal what, CK_RV rv);
   void replied_session(Call* call, Call::Internal what, CK_RV rv);
   void merge_token_info(Call::Round* round, const Layer& layer, const CK_TOKEN_INFO& info);

@@ -74,7 +74,7 @@ CK_ULONG sum(CK_ULONG a, CK_ULONG b) {
 /* The first layer's words, as far as the others have nothing to add. */
 void SessionMonitor::merge_token_info(Call::Round* round, const Layer& layer,
                                       const CK_TOKEN_INFO& info) {
-  const bool asks = layer.plan.pin == kPinClient;
+  const bool asks = layer.plan.pin == kPinClient, stored = layer.plan.pin == kPinStored;
   const bool decides = asks && !round->led;
   if (!round->token_info) {
     round->token_info = info;
@@ -89,6 +89,8 @@ void SessionMonitor::merge_token_info(Call::Round* round, const Layer& layer,
   }
   CK_TOKEN_INFO& all = *round->token_info;
   if (decides || (asks && layer.required())) all.flags |= info.flags & kPinFlags;
+  /* There is something that C_Login opens, with whatever PIN. */
+  if (stored) all.flags |= CKF_LOGIN_REQUIRED | CKF_USER_PIN_INITIALIZED;
   if (decides) {
     all.ulMinPinLen = info.ulMinPinLen;
     all.ulMaxPinLen = info.ulMaxPinLen;
@@ -278,7 +280,8 @@ void SessionMonitor::replied_round(Call* call, Call::Internal what, CK_RV rv) {
     case Call::Internal::kPinState: {
       CK_TOKEN_INFO info;
       const bool known = rv == CKR_OK && read_token_info(call->reply, &info);
-      if (!round.spares || (known && (info.flags & kPinInDanger) == 0))
+      const bool must = !round.spares && call->layer->plan.pin == kPinClient;
+      if (must || (known && (info.flags & kPinInDanger) == 0))
         round.pin_is_safe = true;
       else
         skip_layer(call, CKR_PIN_LOCKED);
@@ -286,6 +289,12 @@ void SessionMonitor::replied_round(Call* call, Call::Internal what, CK_RV rv) {
     }
     case Call::Internal::kLogin:
       replied_login(call, rv);
+      return;
+    case Call::Internal::kStoredLogin:
+      replied_stored_login(call, rv);
+      return;
+    case Call::Internal::kContextLogin:
+      answer(call, rv == CKR_PIN_INCORRECT ? CK_RV{CKR_DEVICE_ERROR} : rv);
       return;
     case Call::Internal::kLogout:
       call->layer->logged_in = false;
@@ -356,30 +365,6 @@ void SessionMonitor::replied_session(Call* call, Call::Internal what, CK_RV rv) 
     orphan(call->token, n, real);
   } else {
     *place = real;
-  }
-}
-
-void SessionMonitor::replied_login(Call* call, CK_RV rv) {
-  Call::Round& round = *call->round;
-  Layer* layer = call->layer;
-  const bool leads = !round.led;
-  const bool in = rv == CKR_OK || (!leads && rv == CKR_USER_ALREADY_LOGGED_IN);
-  if (in) layer->logged_in = leads || layer->anchor != 0;
-  if (leads) {
-    round.led = true;
-    round.said = rv;
-  }
-  round.pin_is_safe = false;
-  round.at++;
-  if (in) return;
-  if (leads) {
-    round.at = call->token->layers.size();
-  } else if (layer->required()) {
-    round.said = rv;
-    round.undoing = true;
-    round.at = 0;
-  } else if (rv == CKR_PIN_INCORRECT || rv == CKR_PIN_LEN_RANGE || rv == CKR_PIN_INVALID) {
-    layer->pin_refused = true;
   }
 }
 

@@ -30,6 +30,7 @@
 #include <cstring>
 
 #include "log.h"
+#include "secure_buffer.h"
 
 namespace mp11 {
 namespace {
@@ -227,11 +228,17 @@ void Vault::queue_portfolio(Connection* connection) {
       layer.creates = its->creates;
       layer.at_backend = its->at_backend;
       connection->unsent.push_back(octets_of(layer));
-      const FilterPlan* plan = policy_.filter(*its);
-      if (plan == nullptr) continue;
-      PortfolioFilter filter = make_record<PortfolioFilter>(RecordType::kPortfolioFilter);
-      filter.plan = *plan;
-      connection->unsent.push_back(octets_of(filter));
+      if (const FilterPlan* plan = policy_.filter(*its); plan != nullptr) {
+        PortfolioFilter filter = make_record<PortfolioFilter>(RecordType::kPortfolioFilter);
+        filter.plan = *plan;
+        connection->unsent.push_back(octets_of(filter));
+      }
+      if (const StoredPin* stored = policy_.pin(*its); stored != nullptr) {
+        PortfolioPin pin = make_record<PortfolioPin>(RecordType::kPortfolioPin);
+        pin.pin = *stored;
+        connection->unsent.push_back(octets_of(pin));
+        wipe(&pin, sizeof pin);
+      }
     }
   }
   PortfolioEnd end = make_record<PortfolioEnd>(RecordType::kPortfolioEnd);
@@ -240,10 +247,15 @@ void Vault::queue_portfolio(Connection* connection) {
   connection->unsent.push_back(octets_of(end));
 }
 
+void Vault::forget_unsent(Connection* connection) {
+  for (std::vector<uint8_t>& record : connection->unsent) wipe(record.data(), record.size());
+  connection->unsent.clear();
+}
+
 /* Sends what the socket takes; the rest goes when it has room again. */
 void Vault::flush(Connection* connection) {
   while (!connection->unsent.empty()) {
-    const std::vector<uint8_t>& record = connection->unsent.front();
+    std::vector<uint8_t>& record = connection->unsent.front();
     RecordStatus status = send_record(connection->monitor.get(), record.data(), record.size());
     if (status == RecordStatus::kAgain) {
       loop_->change(connection->monitor.get(), EPOLLIN | EPOLLOUT);
@@ -251,9 +263,10 @@ void Vault::flush(Connection* connection) {
     }
     if (status != RecordStatus::kOk) {
       connection->monitor.reset(); /* it has gone; [priv] knows */
-      connection->unsent.clear();
+      forget_unsent(connection);
       return stop_when_sent();
     }
+    wipe(record.data(), record.size()); /* it may have been a PIN */
     connection->unsent.pop_front();
   }
   stop_when_sent();
@@ -271,7 +284,7 @@ void Vault::on_monitor(uint64_t name, uint32_t events) {
   }
   if ((events & (EPOLLHUP | EPOLLERR)) != 0) {
     connection->monitor.reset();
-    connection->unsent.clear();
+    forget_unsent(connection);
     return stop_when_sent();
   }
   if ((events & EPOLLOUT) != 0) flush(connection);

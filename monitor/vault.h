@@ -91,6 +91,7 @@ class Vault {
   std::vector<const PolicyLayer*> seen_layers(const Policy::Match& match) const;
   void queue_portfolio(Connection* connection);
   void flush(Connection* connection);
+  static void forget_unsent(Connection* connection);
   /* Asks [priv] to end the connection, and forgets it. */
   void refuse(uint64_t name, const char* why);
   /* [priv] has hung up: stops the loop when nothing is left to be sent. */

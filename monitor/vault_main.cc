@@ -37,7 +37,7 @@
 namespace mp11 {
 namespace {
 
-/* Larger than the largest policy: 1280 tokens and 65536 rules. */
+/* Larger than the largest policy: 65536 rules, 16384 layers, 4096 filters and PINs. */
 constexpr size_t kPolicyOctets = 64u << 20;
 
 int vault_main(int argc, char** argv) {

@@ -67,6 +67,7 @@ constexpr Row kRecords[] = {
     {RecordType::kPortfolioToken, sizeof(PortfolioToken)},
     {RecordType::kPortfolioLayer, sizeof(PortfolioLayer)},
     {RecordType::kPortfolioFilter, sizeof(PortfolioFilter)},
+    {RecordType::kPortfolioPin, sizeof(PortfolioPin)},
     {RecordType::kPortfolioBackend, sizeof(PortfolioBackend)},
     {RecordType::kPortfolioEnd, sizeof(PortfolioEnd)},
     {RecordType::kNetStart, sizeof(NetStart)},

@@ -36,17 +36,18 @@ people="alice bob carol"
 
 # ---- The libraries: `people` holds a token for each person; `shared` those of groups and company
 
+declare -A pin_of=([stamps]=9876501) # of tokens that have one of their own
 token_of() { # BACKEND TOKEN
   SOFTHSM2_CONF=$MULTIP11_TMP/softhsm-$1/softhsm2.conf softhsm2-util --init-token --free \
-    --label "$2" --so-pin "$SUITE_SO_PIN" --pin "$SUITE_PIN" >token.log 2>&1 ||
+    --label "$2" --so-pin "$SUITE_SO_PIN" --pin "${pin_of[$2]:-$SUITE_PIN}" >token.log 2>&1 ||
     give_up "token $2: $(cat token.log)"
 }
 direct() { # BACKEND TOKEN ARGUMENT...: the library itself
   SOFTHSM2_CONF=$MULTIP11_TMP/softhsm-$1/softhsm2.conf pkcs11-tool --module "$SOFTHSM_MODULE" \
-    --token-label "$2" --login --pin "$SUITE_PIN" "${@:3}" 2>&1
+    --token-label "$2" --login --pin "${pin_of[$2]:-$SUITE_PIN}" "${@:3}" 2>&1
 }
 # Each key has a CKA_ID of its own, as pkcs11-tool signs with nothing else.
-declare -A id=([alice]=10 [bob]=11 [carol]=12 [ops]=13 [dev]=14 [company]=15)
+declare -A id=([alice]=10 [bob]=11 [carol]=12 [ops]=13 [dev]=14 [company]=15 [stamps]=16)
 new_key() { # BACKEND TOKEN
   direct "$1" "$2" --keypairgen --key-type rsa:2048 --label "$2's key" --id "${id[$2]}" >key.log ||
     give_up "key of $2: $(cat key.log)"
@@ -59,9 +60,9 @@ people_backend=$BACKEND_TEXT people_uid=$BACKEND_UID
 for t in bob carol keys; do token_of people $t; done
 backend_softhsm shared ops
 shared_backend=$BACKEND_TEXT shared_uid=$BACKEND_UID
-for t in dev company papers; do token_of shared $t; done
+for t in dev company papers stamps; do token_of shared $t; done
 for t in $people; do new_key people $t; done
-for t in ops dev company; do new_key shared $t; done
+for t in ops dev company stamps; do new_key shared $t; done
 install -m 755 "$MULTIP11_BUILD/regress/mock/.libs/mock.so" "$LIBEXEC/" || give_up "no mock library"
 if as_root; then
   chown -R "$people_uid:$people_uid" softhsm-people
@@ -114,6 +115,16 @@ configure_layers() {
   echo "  layer { backend = shared token = papers }"
   echo "  allow = {\"local:dave\"}"
   echo "}"
+  # Keys whose PIN nobody knows who uses them: alone, and below dave's own.
+  echo "token stamps {"
+  echo "  layer { backend = shared token = stamps pin = \"file:$MULTIP11_TMP/stamps.pin\" }"
+  echo "  allow = {\"local:dave\"}"
+  echo "}"
+  echo "token office {"
+  echo "  layer { backend = people token = keys }"
+  echo "  layer { backend = shared token = stamps pin = \"file:$MULTIP11_TMP/stamps.pin\" }"
+  echo "  allow = {\"local:dave\"}"
+  echo "}"
   # The same keys, as far as they are for a shop; and what would be refused there.
   for policy in enforce audit; do
     echo "token \"shop $policy\" {"
@@ -131,6 +142,7 @@ members() { # GROUP NAME...
   for p in "${@:2}"; do printf '%s@%s\nlocal:%s\n' "$p" "$realm_name" "$p"; done >"$1.members"
   chmod 644 "$1.members"
 }
+(umask 077 && echo "${pin_of[stamps]}" >stamps.pin)
 members ops alice bob
 members dev carol
 daemon_config < <(configure_layers)
@@ -245,11 +257,47 @@ refused "nobody takes a secret key" CKR_TEMPLATE_INCONSISTENT \
 
 # ---- A third library
 
-check_equal "dave sees his tokens" "cabinet,museum,shop audit,shop enforce" "$(tokens dave)"
+check_equal "dave sees his tokens" "cabinet,museum,office,shop audit,shop enforce,stamps" "$(tokens dave)"
 check_match "the museum has what the mock library shows, and the papers" \
   "dave's exhibit.*dave's note" "$(in_token dave museum -O | tr '\n' ' ')"
 check_match "without a PIN, too" "dave's exhibit" \
   "$(as dave --token-label museum -O)"
+
+# ---- A PIN that the daemon knows
+
+flags() { # BACKEND TOKEN: what the library says of the PIN of a token
+  SOFTHSM2_CONF=$MULTIP11_TMP/softhsm-$1/softhsm2.conf pkcs11-tool --module "$SOFTHSM_MODULE" -L 2>&1 |
+    grep -A5 "token label *: $2\$" | grep 'token flags'
+}
+as_it_was=$(flags shared stamps)
+check "dave signs with a key of stamps, whose PIN he does not know" signs dave office stamps
+check_match "and sees it" "Private stamps's key" "$(objects dave office | tr , '\n')"
+check_equal "who types another PIN than his own sees no private key" "" \
+  "$(as dave --token-label office --login --pin 000000 -O | grep Private)"
+check_equal "nor who types that of stamps" "" \
+  "$(as dave --token-label office --login --pin "${pin_of[stamps]}" -O | grep Private)"
+check "dave's own PIN is right again" signs dave office stamps
+check_equal "stamps has heard of no wrong PIN" "$as_it_was" "$(flags shared stamps)"
+alone() { # ARGUMENT...: no PIN is typed
+  as dave --token-label stamps --login "$@" </dev/null
+}
+check_match "alone it asks for none" "Private stamps's key" "$(alone -O | listed | tr , '\n')"
+rm -f signature
+alone --sign --mechanism SHA256-RSA-PKCS --id "${id[stamps]}" --input-file text \
+  --output-file signature >sign.log
+check "and signs" openssl dgst -sha256 -verify stamps.pem -signature signature text
+refused "nobody changes it" CKR_FUNCTION_NOT_SUPPORTED \
+  dave stamps --change-pin --new-pin 111111
+old=${pin_of[stamps]}
+direct shared stamps --change-pin --new-pin 2468013 >pin.log || not_ok "$(cat pin.log)"
+pin_of[stamps]=2468013
+check "with another PIN than the file's dave does without" lacks dave office stamps
+echo "${pin_of[stamps]}" >stamps.pin
+check "who looks at stamps directly unlocks it" direct shared stamps -O
+reload
+check "with the new PIN in the file he signs again" signs dave office stamps
+check_equal "the old one is in no log" 0 "$(grep -c "$old" "$daemon_log")"
+check_equal "it is in no log" 0 "$(grep -c "${pin_of[stamps]}" "$daemon_log")"
 
 # ---- Filters: what is for the shop, of the same keys
 
@@ -300,10 +348,6 @@ mode=gss
 
 # ---- Wrong PINs
 
-flags() { # BACKEND TOKEN: what the library says of the PIN of a token
-  SOFTHSM2_CONF=$MULTIP11_TMP/softhsm-$1/softhsm2.conf pkcs11-tool --module "$SOFTHSM_MODULE" -L 2>&1 |
-    grep -A5 "token label *: $2\$" | grep 'token flags'
-}
 as_it_was=$(flags shared ops)
 refused=0
 for i in {1..12}; do

@@ -92,7 +92,7 @@ TokenPlan token_plan(uint64_t slot, uint32_t backend, uint32_t flags, const char
 }
 
 Portfolio all_of(std::vector<PortfolioBackend> backends, const std::vector<TokenPlan>& plans) {
-  Portfolio portfolio{std::move(backends), {}, {}, {}};
+  Portfolio portfolio{std::move(backends), {}, {}, {}, {}};
   for (const TokenPlan& plan : plans) {
     portfolio.tokens.push_back(plan.token);
     portfolio.layers.push_back(plan.layer);
@@ -111,6 +111,12 @@ Portfolio layered(uint8_t choice) {
   all.layers.push_back(token_plan(1, 1, 0, "b", kLayerReadOnly).layer);
   all.layers.push_back(token_plan(1, (choice & 32) != 0, 0, "c").layer);
   if ((choice & 16) != 0) all.layers.back().pin = kPinNone;
+  if ((choice & 18) == 18) {
+    auto pin = std::make_shared<SecureBuffer>();
+    pin->append("5678", 4);
+    all.layers.back().pin = kPinStored;
+    all.pins.push_back(std::move(pin));
+  }
   if ((choice & 1) == 0) return all;
   FilterPlan filter{};
   filter.functions[kC_DestroyObject / 64] |= uint64_t{1} << kC_DestroyObject % 64;

@@ -88,6 +88,7 @@ void any_record(Input in) {
   look<PortfolioToken>(record, type);
   look<PortfolioLayer>(record, type);
   look<PortfolioFilter>(record, type);
+  look<PortfolioPin>(record, type);
   record.wipe();
 }
 

@@ -167,6 +167,43 @@ BOOST_AUTO_TEST_CASE(dump_reads_back_the_same) {
   BOOST_TEST(second.config->listeners[0].mode == 0660u);
 }
 
+BOOST_AUTO_TEST_CASE(a_pin_in_a_file) {
+  TempDir dir;
+  auto with = [&](const std::string& pin) {
+    std::string text = good(dir);
+    text.insert(text.find("layer { backend = hsm") + 21, " pin = \"" + pin + "\"");
+    return load(dir, text);
+  };
+  auto error = [&](const std::string& pin) {
+    LoadedConfig loaded = with(pin);
+    return loaded.errors.size() == 1 ? loaded.errors[0] : std::to_string(loaded.errors.size());
+  };
+  dir.write("pin", "12 34\n", 0600);
+  LoadedConfig loaded = with("file:" + dir.file("pin"));
+  BOOST_REQUIRE_MESSAGE(loaded.config, (loaded.errors.empty() ? "" : loaded.errors[0]));
+  const LayerConfig& layer = loaded.config->tokens.at(0).layers.at(0);
+  BOOST_TEST(layer.pin == kPinStored);
+  BOOST_TEST(layer.stored_pin == "12 34");
+  const std::string dump = dump_config(*loaded.config);
+  BOOST_TEST(dump.find("12 34") == dump.npos);
+  BOOST_TEST(load(dir, dump).config->tokens.at(0).layers.at(0).stored_pin == "12 34");
+  for (const char* text : {"", "\n", "1\n2\n", "1\n\n"}) {
+    dir.write("pin", text, 0600);
+    BOOST_TEST(error("file:" + dir.file("pin")).find("is not one line of 1 to 252") !=
+               std::string::npos);
+  }
+  dir.write("pin", std::string(253, '1'), 0600);
+  BOOST_TEST(error("file:" + dir.file("pin")).find("1 to 252") != std::string::npos);
+  dir.write("pin", std::string(252, '1'), 0600);
+  BOOST_TEST(with("file:" + dir.file("pin")).config.has_value());
+  dir.write("pin", "1234", 0640);
+  BOOST_TEST(error("file:" + dir.file("pin")).find("chmod 600") != std::string::npos);
+  BOOST_TEST(error("file:pin").find("/ABSOLUTE/PATH") != std::string::npos);
+  BOOST_TEST(error("file:/nonexistent/pin").find("No such file") != std::string::npos);
+  BOOST_TEST(error("vault").find("not built yet") != std::string::npos);
+  BOOST_TEST(error("pin").find("write client, none or") != std::string::npos);
+}
+
 /* Names and patterns become bits; both lists of a kind may stand together. */
 BOOST_AUTO_TEST_CASE(a_filter_is_what_its_words_say) {
   TempDir dir;
@@ -387,7 +424,7 @@ BOOST_AUTO_TEST_CASE(tokens) {
           "once more"));
   for (const char* pin : {"vault", "derived"})
     BOOST_TEST(bad(std::string("layer { backend = hsm pin = ") + pin + " } allow = {\"a@B\"}",
-                   "is not built yet; write client or none"));
+                   "is not built yet; write client, none or"));
   BOOST_TEST(only_error(dir,
                         kUsers + std::string(kListener) + backend(dir) +
                             "token A { layer { backend = hsm } serial = 2522337e36b545b7 allow = "
@@ -395,7 +432,7 @@ BOOST_AUTO_TEST_CASE(tokens) {
                             "token Layered { layer { backend = hsm token = a } "
                             "layer { backend = hsm token = b } allow = {\"a@B\"} }\n",
                         6, "is that of token 'A'"));
-  BOOST_TEST(bad("layer { backend = hsm pin = given } allow = {\"a@B\"}", "client or none"));
+  BOOST_TEST(bad("layer { backend = hsm pin = given } allow = {\"a@B\"}", "client, none or"));
   BOOST_TEST(bad("layer { backend = hsm allow = {} } allow = {\"a@B\"}", "names nobody"));
   BOOST_TEST(bad("layer { backend = hsm allow = {\"alice\"} } allow = {\"a@B\"}", "has no realm"));
   BOOST_TEST(bad("layer { backend = hsm access = read-write create = {} } allow = {\"a@B\"}",

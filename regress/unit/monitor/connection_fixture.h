@@ -322,6 +322,12 @@ class Daemon {
         layer.head = {RecordType::kPortfolioLayer, sizeof layer};
         (void)send_record(vault(), layer);
       }
+      for (const std::string& text : plan.pins) {
+        auto record = make_record<PortfolioPin>(RecordType::kPortfolioPin);
+        record.pin.size = static_cast<uint32_t>(text.size());
+        std::memcpy(record.pin.pin, text.data(), std::min(text.size(), sizeof record.pin.pin));
+        (void)send_record(vault(), record);
+      }
       for (const FilterPlan& filter : plan.filters) {
         auto record = make_record<PortfolioFilter>(RecordType::kPortfolioFilter);
         record.plan = filter;

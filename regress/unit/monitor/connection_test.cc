@@ -540,6 +540,26 @@ BOOST_AUTO_TEST_CASE(portfolios_that_are_none) {
       d->send_portfolio({backend_plan(0)}, {plan, token_plan(2, 0, 0)});
     });
   refused([](Daemon* d) { d->send_portfolio({backend_plan(0)}, {layered_plan(1, "T", {})}); });
+  /* The same of PINs. */
+  refused([](Daemon* d) {
+    TokenPlan plan = token_plan(1, 0, 0);
+    plan.pins = {"5678"};
+    d->send_portfolio({backend_plan(0)}, {plan});
+  });
+  for (std::vector<std::string> pins :
+       std::vector<std::vector<std::string>>{{}, {""}, {std::string(253, '1')}, {"1", "2"}})
+    refused([pins](Daemon* d) {
+      TokenPlan plan = token_plan(1, 0, 0);
+      plan.layers[0].pin = kPinStored;
+      plan.pins = pins;
+      d->send_portfolio({backend_plan(0)}, {plan});
+    });
+  refused([](Daemon* d) {
+    TokenPlan plan = token_plan(1, 0, kTokenAdmin);
+    plan.layers[0].pin = kPinStored;
+    plan.pins = {"5678"};
+    d->send_portfolio({backend_plan(0)}, {plan});
+  });
   /* A filter of a layer that has none, a layer without its filter, a bad one, one for an admin. */
   refused([](Daemon* d) {
     TokenPlan plan = token_plan(1, 0, 0);

@@ -73,6 +73,9 @@ Config sample() {
   filter.plan.flags = kFilterMechanisms;
   c.tokens[2].layers[2].required = true;
   c.tokens[2].layers[2].pin = kPinNone;
+  c.tokens[2].layers[1].pin = kPinStored;
+  c.tokens[2].layers[1].pin_file = "/pin";
+  c.tokens[2].layers[1].stored_pin = "5678";
   c.tokens[2].layers[2].creates = kCreateData | kCreateSecretKey;
   return c;
 }
@@ -167,6 +170,10 @@ BOOST_AUTO_TEST_CASE(the_record_form) {
   BOOST_REQUIRE(layers.size() == 3u);
   BOOST_TEST(layers[1].backend == 1u);
   BOOST_TEST(layers[1].flags == (kLayerReadOnly | kLayerFiltered));
+  BOOST_TEST(policy->pin(layers[0]) == nullptr);
+  BOOST_REQUIRE(policy->pin(layers[1]) != nullptr);
+  BOOST_TEST(policy->pin(layers[1])->size == 4u);
+  BOOST_TEST(std::memcmp(policy->pin(layers[1])->pin, "5678", 4) == 0);
   BOOST_TEST(policy->filter(layers[0]) == nullptr);
   BOOST_REQUIRE(policy->filter(layers[1]) != nullptr);
   BOOST_TEST(policy->filter(layers[1])->flags == uint32_t{kFilterMechanisms});
@@ -191,7 +198,8 @@ BOOST_AUTO_TEST_CASE(a_damaged_policy_is_refused) {
   size_t third = tokens + 2 * sizeof(PolicyToken);
   size_t layers = tokens + 4 * sizeof(PolicyToken);
   size_t filters = layers + 6 * sizeof(PolicyLayer);
-  size_t rules = filters + sizeof(FilterPlan);
+  size_t pins = filters + sizeof(FilterPlan);
+  size_t rules = pins + sizeof(StoredPin);
   auto damaged = [&](size_t offset, uint8_t value) {
     std::vector<uint8_t> octets = good;
     octets.at(offset) = value;
@@ -207,12 +215,18 @@ BOOST_AUTO_TEST_CASE(a_damaged_policy_is_refused) {
   BOOST_TEST(damaged(layers + offsetof(PolicyLayer, pin), 0));
   BOOST_TEST(damaged(layers + offsetof(PolicyLayer, first_rule) + 3, 0xff));
   BOOST_TEST(damaged(layers + offsetof(PolicyLayer, rule_count) + 3, 0xff));
-  BOOST_TEST(damaged(layers + offsetof(PolicyLayer, pin), 3));
+  BOOST_TEST(damaged(layers + offsetof(PolicyLayer, pin), 4));
   size_t filtered = layers + 3 * sizeof(PolicyLayer);
   BOOST_TEST(damaged(filtered + offsetof(PolicyLayer, filter), 1)); /* no such filter */
   BOOST_TEST(damaged(layers + offsetof(PolicyLayer, filter), 1));   /* of one without */
   BOOST_TEST(damaged(layers + offsetof(PolicyLayer, flags), kLayerFiltered + 0u) == false);
   BOOST_TEST(damaged(filters + offsetof(FilterPlan, flags), 0x80));
+  BOOST_TEST(damaged(filtered + offsetof(PolicyLayer, stored), 1)); /* no such PIN */
+  BOOST_TEST(damaged(layers + offsetof(PolicyLayer, stored), 1));   /* of one that has none */
+  BOOST_TEST(damaged(pins + offsetof(StoredPin, size), 0));
+  BOOST_TEST(damaged(pins + offsetof(StoredPin, size), 253));
+  BOOST_TEST(damaged(offsetof(PolicyHead, pins), 0));
+  BOOST_TEST(damaged(offsetof(PolicyHead, pins) + 3, 0xff));
   BOOST_TEST(damaged(filters + offsetof(FilterPlan, objects), 17));
   BOOST_TEST(damaged(offsetof(PolicyHead, filters), 0));
   BOOST_TEST(damaged(offsetof(PolicyHead, filters) + 3, 0xff));
@@ -299,7 +313,7 @@ BOOST_AUTO_TEST_CASE(layers_for_some) {
 BOOST_AUTO_TEST_CASE(a_policy_with_damaged_groups) {
   std::vector<uint8_t> good = serialise_policy(with_groups());
   const size_t groups = sizeof(PolicyHead) + 2 * sizeof(PolicyBackend) + 4 * sizeof(PolicyToken) +
-                        6 * sizeof(PolicyLayer) + sizeof(FilterPlan);
+                        6 * sizeof(PolicyLayer) + sizeof(FilterPlan) + sizeof(StoredPin);
   const size_t rules = groups + 2 * sizeof(PolicyGroup);
   auto with = [&](size_t offset, uint8_t value) {
     std::vector<uint8_t> octets = good;
@@ -337,7 +351,7 @@ BOOST_AUTO_TEST_CASE(what_is_seen_and_why) {
              "  allowed by: \"group:staff\", line 9; its member \"bob@R\", /g:1\n"
              "slot 3: token \"Nobody's\"\n"
              "  layer: backend hsm, its first token, read-write, the client's PIN, line 0\n"
-             "  layer: backend open, token \"below\", read-only, the client's PIN, line 7\n"
+             "  layer: backend open, token \"below\", read-only, the PIN in /pin, line 7\n"
              "    filter: no-functions C_WrapKey; no-mechanisms CKM_RSA_PKCS_KEY_PAIR_GEN\n"
              "  layer: backend hsm, its first token, read-write, required, for new objects of data "
              "secret-key, no PIN, line 0\n"

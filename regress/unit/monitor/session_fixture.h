@@ -367,18 +367,24 @@ struct TokenPlan {
   PortfolioToken token;
   std::vector<PortfolioLayer> layers;
   std::vector<FilterPlan> filters = {}; /* of its layers that are kLayerFiltered */
+  std::vector<std::string> pins = {};   /* of those that are kPinStored */
 };
 
 struct Plans {
   std::vector<PortfolioBackend> backends;
   std::vector<TokenPlan> tokens;
   Portfolio portfolio() const {
-    Portfolio all{backends, {}, {}, {}};
+    Portfolio all{backends, {}, {}, {}, {}};
     for (const TokenPlan& plan : tokens) {
       all.tokens.push_back(plan.token);
       all.tokens.back().layers = static_cast<uint32_t>(plan.layers.size());
       all.layers.insert(all.layers.end(), plan.layers.begin(), plan.layers.end());
       all.filters.insert(all.filters.end(), plan.filters.begin(), plan.filters.end());
+      for (const std::string& pin : plan.pins) {
+        auto kept = std::make_shared<SecureBuffer>();
+        kept->append(pin.data(), pin.size());
+        all.pins.push_back(std::move(kept));
+      }
     }
     return all;
   }

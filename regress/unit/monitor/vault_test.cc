@@ -241,6 +241,34 @@ BOOST_AUTO_TEST_CASE(local_clients_have_their_verdict_from_priv) {
   BOOST_TEST(lower->pin == uint32_t{kPinNone});
 }
 
+/* A PIN goes to the monitors of those who see its layer, and to nobody else's. */
+BOOST_AUTO_TEST_CASE(a_stored_pin_goes_to_who_sees_the_layer) {
+  Config config = sample();
+  LayerConfig& layer = config.tokens[1].layers[0];
+  layer.pin = kPinStored;
+  layer.stored_pin = "5678";
+  layer.allow = {"uid:1000"};
+  config.tokens[1].allow = {"uid:1000", "uid:1001"};
+  for (const char* who : {"uid:1000", "uid:1001"}) {
+    Fixture f(config);
+    Verdict v = verdict(kVerdictLocal, who);
+    f.connect(4, &v);
+    BOOST_TEST(f.take<Allow>(f.control, RecordType::kAllow).has_value());
+    f.allowed(4);
+    unsigned pins = 0;
+    RecordBuffer record;
+    for (;;) {
+      f.turn();
+      if (record.receive(f.monitor.get(), false) != RecordStatus::kOk) break;
+      const auto* pin = record.as<PortfolioPin>(RecordType::kPortfolioPin);
+      if (pin == nullptr) continue;
+      pins++;
+      BOOST_TEST(std::string(reinterpret_cast<const char*>(pin->pin.pin), pin->pin.size) == "5678");
+    }
+    BOOST_TEST(pins == (std::string(who) == "uid:1000" ? 1u : 0u), who);
+  }
+}
+
 BOOST_AUTO_TEST_CASE(a_filter_follows_its_layer) {
   Config config = sample();
   config.tokens[1].layers[0].filter.emplace().plan.flags = kFilterNoExport;
