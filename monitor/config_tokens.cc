@@ -191,9 +191,10 @@ void ConfigChecker::token(const Reader& r) {
     r.error("admin", "admin = yes is for tokens of one layer; remove it");
   else if (t.admin && layers == 1 && t.layers[0].read_only)
     r.error("admin", "admin = yes needs access = read-write; change one of them");
-  else if (t.admin && layers == 1 && (t.layers[0].filter || t.layers[0].pin == kPinStored))
-    r.error("admin",
-            "admin = yes is for a token whose layer refuses nothing, with its PIN; remove it");
+  else if (t.admin && layers == 1 && (t.layers[0].filter || t.layers[0].pin != kPinClient))
+    r.error(
+        "admin",
+        "admin = yes is for a token whose layer refuses nothing and has pin = client; remove it");
   t.serial = r.text("serial");
   if (layers > 1 && !r.has("serial")) t.serial = serial_of(t.label);
   bool printable =

@@ -491,7 +491,7 @@ void SessionMonitor::note_operation(Call* call) {
     return;
   Session::Begun& begun = session->begun[static_cast<size_t>(row.operation)];
   if (begins(row)) {
-    if (rec.rv == CKR_OK) begun = {n, true};
+    if (rec.rv == CKR_OK) begun = {n, true, ++session->turns};
     return;
   }
   if (begun.layer != n || rec.rv == CKR_BUFFER_TOO_SMALL) return;

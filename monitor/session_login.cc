@@ -83,6 +83,8 @@ Step SessionMonitor::next_login(Call* call, Session* session) {
 Step SessionMonitor::next_stored_login(Call* call, Session* session) {
   Call::Round& round = *call->round;
   bool stored = false, open = false;
+  if (!round.led && call->request.rec.numbers[0] != CKU_USER)
+    return answer(call, CKR_USER_TYPE_INVALID);
   for (; round.at < session->real.size(); round.at++) {
     Layer* layer = &call->token->layers[round.at];
     if (layer->plan.pin != kPinStored || layer->logged_in || layer->pin_refused) continue;
@@ -100,17 +102,31 @@ Step SessionMonitor::next_stored_login(Call* call, Session* session) {
   return answer(call, open ? CK_RV{CKR_USER_ALREADY_LOGGED_IN} : round.failure);
 }
 
-/* For one use of a key that asks each time: the layer that uses it, with the PIN of its mode. */
+const SessionMonitor::Session::Begun* SessionMonitor::latest(const Session& session) {
+  const Session::Begun* latest = nullptr;
+  for (const Session::Begun& begun : session.begun)
+    if (begun.active && session.real[begun.layer] != 0 &&
+        (latest == nullptr || begun.turn > latest->turn))
+      latest = &begun;
+  return latest;
+}
+
+/*
+ * For one use of a key that asks each time: the layer that uses it, with the PIN of its mode. The
+ * client's goes to no layer that is not to hear it, whatever has been begun there.
+ */
 Step SessionMonitor::next_context_login(Call* call, Session* session) {
-  for (const Session::Begun& begun : session->begun) {
-    if (!begun.active || session->real[begun.layer] == 0) continue;
-    Layer* layer = &call->token->layers[begun.layer];
-    if (layer->plan.pin != kPinStored) return to_layer(call, session, begun.layer);
+  if (const Session::Begun* begun = latest(*session)) {
+    Layer* layer = &call->token->layers[begun->layer];
+    if (layer->plan.pin == kPinClient) return to_layer(call, session, begun->layer);
+    if (layer->plan.pin == kPinNone) return answer(call, CKR_USER_PIN_NOT_INITIALIZED);
     call->round->spares = false;
-    return send_stored_pin(call, layer, Call::Internal::kContextLogin, session->real[begun.layer],
+    return send_stored_pin(call, layer, Call::Internal::kContextLogin, session->real[begun->layer],
                            CKU_CONTEXT_SPECIFIC);
   }
-  return to_first(call, session);
+  for (size_t n = 0; n < session->real.size(); n++)
+    if (call->token->layers[n].plan.pin == kPinClient) return to_layer(call, session, n);
+  return answer(call, CKR_OPERATION_NOT_INITIALIZED);
 }
 
 /* Whether the layer has not begun to count wrong PINs; one that has is left alone. */

@@ -176,7 +176,9 @@ class SessionMonitor {
     bool transparent() const { return (plan.flags & kTokenTransparent) != 0; }
     /* Its calls are routed: there are several layers, or one that is not the library as it is. */
     bool layered() const {
-      return layers.size() > 1 || layers.front().filter || layers.front().pin != nullptr;
+      const Layer& first = layers.front();
+      return layers.size() > 1 || first.filter || first.plan.pin == kPinStored ||
+             first.plan.pin == kPinNone;
     }
     Layer& only() { return layers.front(); }
   };
@@ -307,7 +309,9 @@ class SessionMonitor {
     struct Begun {
       size_t layer = 0;
       bool active = false;
+      uint64_t turn = 0; /* counts what the session begins */
     };
+    uint64_t turns = 0;
     const Call* opening = nullptr;                        /* who opens one of them; compared only */
     Begun begun[static_cast<size_t>(Operation::kOpDual)]; /* by Operation */
     /* A stale one is over for the client, but not in the layer. */
@@ -431,6 +435,8 @@ class SessionMonitor {
   void end_logins(Token* token);
   void drop_layer(Token* token, size_t n);
   Session* session_of(const Call& call);
+  /* What was begun last, in a layer that is there; nullptr: nothing. */
+  static const Session::Begun* latest(const Session& session);
 
   /* What a reply changes. */
   void replied_internal(Call* call);

@@ -190,6 +190,50 @@ BOOST_AUTO_TEST_CASE(a_key_that_asks_each_time) {
   }
 }
 
+/* A library that is not to hear the client's PIN does not, however it is asked for. */
+BOOST_AUTO_TEST_CASE(no_pin_for_a_layer_without_one) {
+  for (bool both : {false, true}) {
+    World w(Plans{
+        {backend_plan(0), backend_plan(1)},
+        {layered_plan(1, "None",
+                      both ? std::vector{layer_plan(0, "none", 0, kPinNone), layer_plan(1, "mine")}
+                           : std::vector{layer_plan(0, "none", 0, kPinNone)})}});
+    for (uint32_t n : {0u, 1u})
+      w.processes[n] =
+          process({{10, n == 0 ? "none" : "mine", "7777777777777777", "1234", {CKM_RSA_PKCS}}});
+    BOOST_REQUIRE_EQUAL(w.initialize(), CKR_OK);
+    CK_SESSION_HANDLE session = w.open(1);
+    w.find(session);
+    const auto heard = [&w](uint32_t n) { return w.processes[n].library->count(kC_Login); };
+    auto login = [&](CK_USER_TYPE user) {
+      return w.call(kC_Login, {session, user, word("1234"), 4});
+    };
+    BOOST_TEST(login(CKU_CONTEXT_SPECIFIC) == (both ? CKR_OK : CKR_OPERATION_NOT_INITIALIZED));
+    BOOST_TEST(heard(0) == 0u);
+    BOOST_TEST(login(7) != CKR_GENERAL_ERROR);
+    if (!both) BOOST_TEST(login(7) == CKR_USER_TYPE_INVALID);
+    if (both) w.processes[1].library->slots[0].logged_in = false;
+    BOOST_TEST(login(CKU_USER) == CKR_OK);
+    /* A key of the layer's, as if it asked each time; begun last, and then before another. */
+    CK_OBJECT_HANDLE key = w.create(session, "none-key");
+    BOOST_REQUIRE(key != 0u);
+    CK_MECHANISM mechanism{CKM_RSA_PKCS, nullptr, 0};
+    BOOST_TEST(w.call(kC_SignInit, {session, word(&mechanism), key}) == CKR_OK);
+    BOOST_TEST(login(CKU_CONTEXT_SPECIFIC) == CKR_USER_PIN_NOT_INITIALIZED);
+    BOOST_TEST(heard(0) == 0u);
+    if (!both) continue;
+    w.processes[1].library->objects[5] = {"mine-5", 10, true, false, 0};
+    CK_OBJECT_HANDLE mine = 0;
+    for (CK_OBJECT_HANDLE object : w.find(session))
+      if (w.id_of(session, object) == "mine-5") mine = object;
+    BOOST_REQUIRE(mine != 0u);
+    w.processes[1].library->slots[0].logged_in = false;
+    BOOST_TEST(w.call(kC_VerifyInit, {session, word(&mechanism), mine}) == CKR_OK);
+    BOOST_TEST(login(CKU_CONTEXT_SPECIFIC) == CKR_OK);
+    BOOST_TEST(heard(0) == 0u);
+  }
+}
+
 /* Deaths at every step of a login leave no layer open that should not be, and end nothing else. */
 BOOST_AUTO_TEST_CASE(a_library_dies_during_the_login) {
   for (uint32_t victim : {0u, 1u})
