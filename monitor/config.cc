@@ -445,6 +445,7 @@ void ConfigChecker::limits_of_one_configuration() {
 }
 
 void ConfigChecker::usefulness() {
+  ways_around_filters();
   if (config_->listeners.empty())
     errors_->add(1, "there is no listener, so nobody could connect; add one");
   if (config_->tokens.empty() && std::none_of(config_->backends.begin(), config_->backends.end(),

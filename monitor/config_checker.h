@@ -70,6 +70,7 @@ class ConfigChecker {
   void group(const Reader& r);
   void token(const Reader& r);
   void layer_of(const Reader& r, bool read_only, TokenConfig* t);
+  void ways_around_filters();
   void filter_of(const Reader& r, LayerConfig* layer); /* config_filters.cc */
   void object_rules(const Reader& r, const char* keyword, FilterConfig* filter);
   void token_once(const TokenConfig& t, const LayerConfig& layer, const std::string& backend);

@@ -52,6 +52,14 @@ std::string serial_of(const std::string& label) {
   return text;
 }
 
+/* By what the file says of them: the library is not asked. */
+bool same_token(const LayerConfig& a, const LayerConfig& b) {
+  auto words = [](const TokenName& n) {
+    return std::tie(n.label, n.manufacturer, n.model, n.serial);
+  };
+  return a.backend == b.backend && words(a.at_backend) == words(b.at_backend);
+}
+
 constexpr char kFilePin[] = "file:";
 
 /* The first line of a file that nobody else may read. */
@@ -249,19 +257,30 @@ void ConfigChecker::layer_of(const Reader& r, bool read_only, TokenConfig* t) {
 /* Two layers that are one token of a library would log in to it twice, and show it twice. */
 void ConfigChecker::token_once(const TokenConfig& t, const LayerConfig& layer,
                                const std::string& backend) {
-  auto words = [](const TokenName& n) {
-    return std::tie(n.label, n.manufacturer, n.model, n.serial);
-  };
   for (const LayerConfig& other : t.layers) {
     if (other.backend != layer.backend) continue;
     const std::string its_line = "the layer of line " + std::to_string(other.line);
-    if (words(other.at_backend) == words(layer.at_backend))
+    if (same_token(other, layer))
       errors_->add(layer.line, "this is " + its_line + " once more; name another token of '" +
                                    backend + "', or remove it");
     else if (other.at_backend.text.empty() || layer.at_backend.text.empty())
       errors_->add(layer.line, "this and " + its_line + " are of backend '" + backend +
                                    "' and could be one token; name the tokens of both");
   }
+}
+
+/* A filter keeps nothing from who has another way to the token. */
+void ConfigChecker::ways_around_filters() {
+  for (const TokenConfig& t : config_->tokens)
+    for (const LayerConfig& filtered : t.layers) {
+      if (!filtered.filter || filtered.filter->audit) continue;
+      for (const TokenConfig& other : config_->tokens)
+        for (const LayerConfig& layer : other.layers)
+          if (&layer != &filtered && !layer.filter && same_token(layer, filtered))
+            warn(layer.line, "this token of '" + config_->backends[layer.backend].name +
+                                 "' has a filter on line " + std::to_string(filtered.line) +
+                                 ", which keeps nothing from who also sees it here");
+    }
 }
 
 }  // namespace mp11

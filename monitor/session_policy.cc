@@ -52,11 +52,12 @@ uint32_t classes_in(const CK_ATTRIBUTE* attributes, Word count) {
   return classes;
 }
 
-/* Some attribute of this type says `value`. What is no CK_BBOOL no library takes. */
+/* Some attribute of this type says `value`, or something that is no CK_BBOOL at all. */
 bool says(const CK_ATTRIBUTE* attributes, Word count, CK_ATTRIBUTE_TYPE type, bool value) {
   for (Word i = 0; attributes != nullptr && i < count; i++) {
     const CK_ATTRIBUTE& one = attributes[i];
-    if (one.type != type || one.pValue == nullptr || one.ulValueLen != sizeof(CK_BBOOL)) continue;
+    if (one.type != type) continue;
+    if (one.pValue == nullptr || one.ulValueLen != sizeof(CK_BBOOL)) return true;
     if ((*static_cast<const CK_BBOOL*>(one.pValue) != CK_FALSE) == value) return true;
   }
   return false;

@@ -167,6 +167,28 @@ BOOST_AUTO_TEST_CASE(dump_reads_back_the_same) {
   BOOST_TEST(second.config->listeners[0].mode == 0660u);
 }
 
+BOOST_AUTO_TEST_CASE(a_way_around_a_filter_is_told) {
+  TempDir dir;
+  auto warnings = [&](const std::string& second) {
+    std::string text = good(dir) +
+                       "token One { layer { backend = hsm token = a no-export = yes } "
+                       "allow = {\"a@B\"} }\n" +
+                       second;
+    LoadedConfig loaded = load(dir, text);
+    BOOST_REQUIRE_MESSAGE(loaded.config, (loaded.errors.empty() ? "" : loaded.errors[0]));
+    size_t told = 0;
+    for (const std::string& line : loaded.warnings)
+      told += line.find("keeps nothing from who also sees it here") != line.npos;
+    return told;
+  };
+  auto two = [](const std::string& layer) {
+    return "token Two { layer { backend = hsm " + layer + " } allow = {\"a@B\"} }\n";
+  };
+  BOOST_TEST(warnings(two("token = a")) == 1u);
+  BOOST_TEST(warnings(two("token = b")) == 0u);
+  BOOST_TEST(warnings(two("token = a no-export = yes")) == 0u);
+}
+
 BOOST_AUTO_TEST_CASE(a_pin_in_a_file) {
   TempDir dir;
   auto with = [&](const std::string& pin) {

@@ -246,6 +246,12 @@ BOOST_AUTO_TEST_CASE(keys_do_not_leave) {
     /* Said twice, the second time as it should be: still refused. */
     w.made(CKO_SECRET_KEY, "x", "twice", {{CKA_EXTRACTABLE, &no, 1}, {CKA_EXTRACTABLE, &yes, 1}});
     BOOST_TEST(w.last_rv == CKR_TEMPLATE_INCONSISTENT);
+    /* Nor what a library might read as it likes. */
+    CK_ULONG wide_no = 0;
+    w.made(CKO_SECRET_KEY, "x", "odd", {{CKA_EXTRACTABLE, &wide_no, sizeof wide_no}});
+    BOOST_TEST(w.last_rv == CKR_TEMPLATE_INCONSISTENT);
+    w.made(CKO_SECRET_KEY, "x", "odd", {{CKA_SENSITIVE, nullptr, 0}});
+    BOOST_TEST(w.last_rv == CKR_TEMPLATE_INCONSISTENT);
     /* No key: nothing is written in. */
     w.made(CKO_DATA, "x", "note");
     BOOST_TEST(w.library(0).objects.rbegin()->second.sensitive == 2);
