@@ -41,7 +41,8 @@ bool is_nested(const CK_ATTRIBUTE& attribute);
  *   u64 type, u64 ulValueLen, u8 shape, then  0 NULL: nothing  1: the octets  2: u64 count of
  * nested attributes and these  3: nothing, and the library gets a zeroed block of ulValueLen to
  * judge. An attribute whose value is an array of attributes has shape 0, 2, or, where its length
- * fits no such array, 3. Depth and counts as in limits.h.
+ * fits no such array, 3; one of an unknown type with CKF_ARRAY_ATTRIBUTE has 0 or 3. Depth and
+ * counts as in limits.h.
  */
 CK_RV pack_template(const CK_ATTRIBUTE* attributes, CK_ULONG count, PackWriter* out);
 bool unpack_template(PackReader* in, CallArena* arena, Word words[2]);

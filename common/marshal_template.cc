@@ -47,13 +47,18 @@ bool is_template(const CK_ATTRIBUTE& attribute) {
   return attribute_kind(attribute.type) == AttrKind::kTemplate;
 }
 
+/* An array of a kind that the table does not know, a vendor's say: it may hold pointers. */
+bool is_unknown_array(const CK_ATTRIBUTE& attribute) {
+  return (attribute.type & CKF_ARRAY_ATTRIBUTE) != 0 && attribute_name(attribute.type) == nullptr;
+}
+
 CK_RV pack_attributes(const CK_ATTRIBUTE* attributes, uint64_t count, bool values, unsigned depth,
                       Budget* left, PackWriter* out);
 
 /* A value in, behind its type. */
 CK_RV pack_value(const CK_ATTRIBUTE& a, Budget* left, PackWriter* out) {
   out->u64(wide(a.ulValueLen));
-  if (is_template(a)) {
+  if (is_template(a) || is_unknown_array(a)) {
     /* Neither attributes nor octets: an array of them holds pointers, which never travel. */
     if (a.ulValueLen > left->octets) return CKR_HOST_MEMORY;
     left->octets -= a.ulValueLen;
@@ -153,7 +158,8 @@ class AttributeReader {
       case kOctets:
         return values_ ? octets(length, a) : room(length, a);
       case kBlank:
-        return values_ && is_template(*a) && length % sizeof(CK_ATTRIBUTE) != 0 && room(length, a);
+        return values_ && (is_unknown_array(*a) || (is_template(*a) && length % sizeof *a != 0)) &&
+               room(length, a);
       case kNested: {
         uint64_t nested = in_->u64();
         if (!is_template(*a) || nested != length / sizeof(CK_ATTRIBUTE) ||
@@ -170,7 +176,8 @@ class AttributeReader {
   /* Never what a library would take for an array of attributes: its pointers would be the peer's.
    */
   bool octets(uint64_t length, CK_ATTRIBUTE* a) {
-    const uint8_t* p = is_template(*a) ? nullptr : in_->raw(length);
+    const bool pointers = is_template(*a) || is_unknown_array(*a);
+    const uint8_t* p = pointers ? nullptr : in_->raw(length);
     if (p == nullptr) return false;
     a->pValue = arena_->allocate(static_cast<size_t>(length));
     if (length != 0) std::memcpy(a->pValue, p, static_cast<size_t>(length));

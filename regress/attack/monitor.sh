@@ -82,7 +82,7 @@ while attacker record $number; ! said "no more records"; do
   said "attack record no" && ended=-1000
   number=$((number + 1))
 done
-attack_equal other-records "26 of 26" "$ended of $number"
+attack_equal other-records "28 of 28" "$ended of $number"
 attacker large
 attack_match large-record 'broke the form of its records; killed' "$(cat "$daemon_log")"
 check "large-record: it did not live on" not said "attack large no"

@@ -299,29 +299,45 @@ BOOST_AUTO_TEST_CASE(a_reply_of_another_function) {
 
 /*
  * A peer packs by hand, so it can say that the value of CKA_WRAP_TEMPLATE is octets; these hold
- * pointers of its choice, and the library would follow them.
+ * pointers of its choice, and the library would follow them. The same with an array of a vendor's,
+ * of which only the library knows what it holds.
  */
 BOOST_AUTO_TEST_CASE(no_pointer_of_a_peer_in_a_template) {
-  for (size_t size : {sizeof(CK_ATTRIBUTE), 2 * sizeof(CK_ATTRIBUTE), sizeof(CK_ATTRIBUTE) + 1}) {
-    Message call;
-    call.rec.function = kC_FindObjectsInit;
-    PackWriter out(&call.bytes);
-    std::vector<uint8_t> forged(size, 0x41);
-    out.u8(1);
-    out.u64(1);
-    out.u64(CKA_WRAP_TEMPLATE);
-    out.u64(size);
-    out.u8(1);
-    out.raw(forged.data(), size);
-    CallArena arena;
-    Words words;
-    BOOST_TEST(!unpack_call(kFunctionTable[kC_FindObjectsInit], call, &arena, &words));
-  }
+  constexpr CK_ATTRIBUTE_TYPE kVendors = CKA_VENDOR_DEFINED | CKF_ARRAY_ATTRIBUTE | 7;
+  for (CK_ATTRIBUTE_TYPE type : {CK_ATTRIBUTE_TYPE{CKA_WRAP_TEMPLATE}, kVendors})
+    for (size_t size : {sizeof(CK_ATTRIBUTE), 2 * sizeof(CK_ATTRIBUTE), sizeof(CK_ATTRIBUTE) + 1}) {
+      Message call;
+      call.rec.function = kC_FindObjectsInit;
+      PackWriter out(&call.bytes);
+      std::vector<uint8_t> forged(size, 0x41);
+      out.u8(1);
+      out.u64(1);
+      out.u64(type);
+      out.u64(size);
+      out.u8(1);
+      out.raw(forged.data(), size);
+      CallArena arena;
+      Words words;
+      BOOST_TEST(!unpack_call(kFunctionTable[kC_FindObjectsInit], call, &arena, &words));
+    }
   /* An application's own, of a length that is none: the library judges a block of zeroes. */
-  uint8_t odd[25];
+  uint8_t odd[25], array[2 * sizeof(CK_ATTRIBUTE)];
   std::memset(odd, 0x41, sizeof odd);
-  CK_ATTRIBUTE a{CKA_WRAP_TEMPLATE, odd, sizeof odd};
+  std::memset(array, 0x41, sizeof array);
+  CallArena vendors_arena;
+  CK_ATTRIBUTE vendors{kVendors, array, sizeof array};
   Words words{}, theirs;
+  words.w[1] = reinterpret_cast<Word>(&vendors);
+  words.w[2] = 1;
+  Message carried_call;
+  BOOST_REQUIRE(pack_call(kFunctionTable[kC_FindObjectsInit], words, &carried_call) == CKR_OK);
+  BOOST_REQUIRE(
+      unpack_call(kFunctionTable[kC_FindObjectsInit], carried_call, &vendors_arena, &theirs));
+  auto* zeroed = at<CK_ATTRIBUTE>(theirs.w[1]);
+  BOOST_TEST(zeroed->ulValueLen == sizeof array);
+  for (size_t i = 0; i < sizeof array; i++)
+    BOOST_TEST(static_cast<uint8_t*>(zeroed->pValue)[i] == 0);
+  CK_ATTRIBUTE a{CKA_WRAP_TEMPLATE, odd, sizeof odd};
   words.w[1] = reinterpret_cast<Word>(&a);
   words.w[2] = 1;
   Message call;
