@@ -92,14 +92,18 @@ for who in "${!uid_of[@]}"; do
 done
 
 # WHO PID: makes attempts from next[WHO] on, until one ends it. A process that was about to end when
-# it was found is no outcome: another one is looked for.
+# it was found, or that is not there yet, is no outcome: it is looked for again.
 missed=0
 inject() {
   local who=$1 pid=$2 uid=${uid_of[$1]} output after
   output=$("$INJECT" "$who" "$pid" -v "${victim[$uid]}" -k "$MULTIP11_TMP/service.keytab" \
     -t "$other_token" -o "$MULTIP11_TMP/own.$uid" "${next[$who]}" 2>inject.err)
   after=$(sed -n 's/^next //p' <<<"$output")
-  if [ -z "$after" ] && [ ! -e "/proc/$pid" ] && [ "$((missed += 1))" -le 10 ]; then return; fi
+  if [ -z "$after" ] && { [ -z "$pid" ] || [ ! -e "/proc/$pid" ]; } &&
+    [ "$((missed += 1))" -le 10 ]; then
+    sleep 0.2
+    return
+  fi
   [ -n "$after" ] || give_up "$who (process $pid, attempt ${next[$who]}): $(cat inject.err)"
   grep -v '^next' <<<"$output" >>outcomes
   next[$who]=$after
