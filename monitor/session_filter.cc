@@ -166,19 +166,18 @@ CK_RV SessionMonitor::keep_made_keys(Call* call) {
   CK_RV rv = CKR_ARGUMENTS_BAD;
   Word* t = nullptr;
   if (unpack_call(row, call->request, &arena_, &words)) t = last_template(row, &words);
-  if (t != nullptr) {
+  /* A count of attributes at no address is only a number of the client's. */
+  if (t != nullptr && (t[0] != 0 || t[1] == 0)) {
     rv = CKR_OK;
     auto* more = arena_.make<CK_ATTRIBUTE>(t[1] + 2);
     auto* truth = arena_.make<CK_BBOOL>(2);
     truth[0] = CK_TRUE;
     size_t count = t[1];
-    if (t[0] != 0 && count != 0)
-      std::memcpy(more, reinterpret_cast<const void*>(t[0]), count * sizeof *more);
+    if (count != 0) std::memcpy(more, reinterpret_cast<const void*>(t[0]), count * sizeof *more);
     if (find_attribute(t, CKA_SENSITIVE) == nullptr) more[count++] = {CKA_SENSITIVE, &truth[0], 1};
     if (find_attribute(t, CKA_EXTRACTABLE) == nullptr)
       more[count++] = {CKA_EXTRACTABLE, &truth[1], 1};
-    /* No attributes at an address of none: the library says what it thinks of that. */
-    if (count != t[1] && (t[0] != 0 || t[1] == 0)) {
+    if (count != t[1]) {
       t[0] = reinterpret_cast<Word>(more);
       t[1] = count;
       Message changed;

@@ -276,6 +276,27 @@ BOOST_AUTO_TEST_CASE(keys_do_not_leave) {
   }
 }
 
+/* Nothing is written into a template of none, however many attributes it is said to have. */
+BOOST_AUTO_TEST_CASE(no_template_and_a_count) {
+  FilterPlan plan{};
+  plan.flags = kFilterNoExport;
+  for (unsigned layers : {1u, 2u}) {
+    Filtered w(plan, layers);
+    CK_MECHANISM aes{CKM_AES_KEY_GEN, nullptr, 0};
+    CK_MECHANISM rsa{CKM_RSA_PKCS_KEY_PAIR_GEN, nullptr, 0};
+    for (CK_ULONG count : {CK_ULONG{1}, CK_ULONG{1} << 40, ~CK_ULONG{0} / 24, ~CK_ULONG{0} - 2,
+                           ~CK_ULONG{0} - 1, ~CK_ULONG{0}}) {
+      CK_OBJECT_HANDLE key = 0, other = 0;
+      BOOST_TEST(w.call(kC_GenerateKey, {w.session, word(&aes), 0, count, word(&key)}) ==
+                 CKR_ARGUMENTS_BAD);
+      BOOST_TEST(w.call(kC_GenerateKeyPair, {w.session, word(&rsa), 0, 0, 0, count, word(&key),
+                                             word(&other)}) == CKR_ARGUMENTS_BAD);
+    }
+    BOOST_TEST(w.library(0).count(kC_GenerateKey) == 0u);
+    BOOST_TEST(w.library(0).count(kC_GenerateKeyPair) == 0u);
+  }
+}
+
 /* The library would tell: it was made before the filter was. */
 BOOST_AUTO_TEST_CASE(secrets_of_old_keys_stay) {
   FilterPlan plan{};
