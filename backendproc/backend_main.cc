@@ -35,14 +35,17 @@
  * Trust: who started us is believed. The library is not, from its first constructor on; that it can
  * do no harm outside of this process is confine()'s work, and that of who gave us our uid.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "channel.h"
 #include "confine.h"
 #include "library.h"
 #include "log.h"
+#include "skeleton.h"
 #include "start_block.h"
 #include "worker_pool.h"
 
@@ -82,8 +85,13 @@ int main() {
   ::close(kStartFd);
   set_environment(*block);
   set_signals();
+  if (!block->directory.empty() && ::chdir(block->directory.c_str()) != 0)
+    fatal("%s: %s: %s", name, block->directory.c_str(), strerror(errno));
   if (Status confined = confine(*block); !confined)
     fatal("%s: %s", name, confined.error().text.c_str());
+  if (!block->skeleton.empty())
+    if (Status copied = copy_skeleton(block->skeleton, block->directory); !copied)
+      fatal("%s: %s", name, copied.error().text.c_str());
 
   Result<Library> library = Library::load(block->module);
   if (!library) fatal("%s: %s", name, library.error().text.c_str());

@@ -106,6 +106,9 @@ Status confine(const StartBlock& block) {
   for (const std::string& path : block.read) spec.paths.push_back({path, PathAccess::kRead});
   for (const std::string& path : block.write)
     spec.paths.push_back({path, PathAccess::kReadWriteCreate});
+  if (!block.skeleton.empty()) spec.paths.push_back({block.skeleton, PathAccess::kRead});
+  if (!block.directory.empty())
+    spec.paths.push_back({block.directory, PathAccess::kReadWriteCreate});
   if (Result<LandlockReport> entered = landlock_enter(spec); !entered) return entered.error();
   return sandbox_enter(Program::kBackend);
 }

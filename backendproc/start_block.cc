@@ -66,6 +66,14 @@ bool parse_line(std::string_view key, std::string_view value, StartBlock* block)
     block->name = value;
     return !value.empty();
   }
+  if (key == "directory") {
+    block->directory = value;
+    return value.starts_with('/');
+  }
+  if (key == "skeleton") {
+    block->skeleton = value;
+    return value.starts_with('/');
+  }
   if (key == "memory") return parse_number(value, 1u << 30, &block->memory_mib);
   if (key == "files") return parse_number(value, 1u << 20, &block->files);
   if (key == "workers") {

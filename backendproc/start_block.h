@@ -30,6 +30,8 @@
  *   env.N=NAME=VALUE    the whole environment of the process, N from 0
  *   read.N=PATH         what it may read; a directory stands for everything below it
  *   write.N=PATH        what it may read, write, create and remove
+ *   directory=PATH      of its token alone: the working directory, which it may write as well
+ *   skeleton=PATH       what that directory begins with (skeleton.h)
  *   memory=MIB          limit of its data segment; 0 or absent: none
  *   files=N             limit of its open files; default 256
  *   workers=N           threads that call the library, 1 to limits::kWorkers, the default
@@ -56,6 +58,7 @@ struct StartBlock {
   std::vector<std::string> environment;
   std::vector<std::string> read;
   std::vector<std::string> write;
+  std::string directory, skeleton; /* empty: none */
   uint64_t memory_mib = 0;
   uint64_t files = 256;
   unsigned workers = limits::kWorkers;

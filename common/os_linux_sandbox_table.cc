@@ -272,6 +272,34 @@ constexpr SandboxRule kWriteFiles[] = {
     {"fchmod", "used for the modes of new files", masked(1, kSpecialModes, 0, "not set-id")},
 };
 
+/* SQLite, in the one directory that Landlock leaves; without Landlock, in what its uid may have. */
+constexpr SandboxRule kVaultState[] = {
+    {"open", "used for the database and its journal", masked(2, kSpecialModes, 0, "not set-id")},
+    {"openat", "used for the database and its journal", masked(3, kSpecialModes, 0, "not set-id")},
+    {"stat", "used for the database and its journal"},
+    {"lstat", "used for the database's path"},
+    {"fstat", "used for the database's size"},
+    {"newfstatat", "used for the database and its journal (stat and fstat in glibc)"},
+    {"access", "used for: is there a journal?"},
+    {"faccessat", "used for: is there a journal?"},
+    {"faccessat2", "used for: is there a journal?"},
+    {"readlink", "used for the database's path"},
+    {"readlinkat", "used for the database's path"},
+    {"getcwd", "used for the database's path"},
+    {"geteuid", "used for whose a new file is"},
+    {"fcntl", "used for the database's locks", equal(1, F_GETLK, "F_GETLK")},
+    {"fcntl", "used for the database's locks", equal(1, F_SETLK, "F_SETLK")},
+    {"pwrite64", "used for the database"},
+    {"ftruncate", "used for the database and its journal"},
+    {"fsync", "used for what must survive a crash"},
+    {"fdatasync", "used for what must survive a crash"},
+    {"unlink", "used for the journal"},
+    {"unlinkat", "used for the journal"},
+    refuse("fchmod", EPERM, "files are made with the right mode"),
+    refuse("fchown", EPERM, "asked for where root runs SQLite"),
+    refuse("statx", ENOENT, "asked for by tzset on some systems"),
+};
+
 constexpr SandboxRule kLog[] = {
     {"socket", "used for reaching syslog or the journal again", equal(0, AF_UNIX, "AF_UNIX"),
      masked(1, 0xf, SOCK_DGRAM, "datagrams")},
@@ -462,6 +490,8 @@ SandboxProfile plain_profile(Program program) {
       return {program, "auth", kKill, false, {kEvery, kNoNewCode, kNoFiles}};
     case Program::kVault:
       return {program, "vault", kKill, false, {kEvery, kNoNewCode, kNoFiles}};
+    case Program::kVaultState:
+      return {program, "vault-state", kKill, false, {kEvery, kNoNewCode, kVaultState}};
     case Program::kLog:
       return {program, "log", kKill, false, {kEvery, kNoNewCode, kNoFiles, kLog}};
     case Program::kMonitor:

@@ -49,13 +49,14 @@ enum class Program : uint8_t {
   kPriv,
   kAuth,
   kVault,
+  kVaultState, /* the same with a database */
   kLog,
   kMonitor,
   kNet,
   kBackend, /* profile `files`: a library and its own token directory */
   kRemote,
 };
-inline constexpr unsigned kPrograms = 8;
+inline constexpr unsigned kPrograms = 9;
 
 /*
  * A build with sanitizers (configure --enable-asan and the like) is for tests: the sanitizers' own

@@ -136,11 +136,18 @@ struct VaultConnection {
   Verdict verdict;
 };
 
+/* A backend that a connection may have; its place in the list is its number from then on. */
+struct AllowedBackend {
+  uint32_t backend; /* index in the configuration */
+  uint32_t uid;     /* of isolate = token: whom it runs as, in the directory of that name; else 0 */
+};
 struct Allow {
   RecordHead head;
   uint64_t connection;
-  uint8_t backends[limits::kBackends]; /* 1: this connection may have the backend of that index */
-  Verdict verdict;                     /* opaque to [priv]: kept for the next vault */
+  uint32_t count; /* of the following, how many are used; no two are equal */
+  uint32_t reserved;
+  AllowedBackend backends[limits::kBackends];
+  Verdict verdict; /* opaque to [priv]: kept for the next vault */
 };
 
 struct ConnectionName { /* kAllowed, kVaultEnd */
@@ -177,7 +184,7 @@ enum TokenFlags : uint32_t {
 /* One layer of the token before it: a token of a backend. */
 struct PortfolioLayer {
   RecordHead head;
-  uint32_t backend; /* index */
+  uint32_t backend; /* number (AllowedBackend) */
   uint32_t flags;   /* LayerFlags */
   uint32_t pin;     /* PinMode */
   uint32_t creates; /* CreateClass: what may be made there; 0: anything */
@@ -248,7 +255,7 @@ struct PortfolioPin {
 /* How to treat a backend that some token of the portfolio uses. Sent before the tokens. */
 struct PortfolioBackend {
   RecordHead head;
-  uint32_t backend; /* index */
+  uint32_t backend; /* number (AllowedBackend) */
   uint32_t flags;   /* BackendFlags */
   uint32_t deadline_short_ms;
   uint32_t deadline_start_ms;
@@ -283,7 +290,7 @@ enum FrontKind : uint32_t { kFrontNet = 1, kFrontLocal = 2 };
 
 struct Spawn { /* kSpawn, kEndBackend */
   RecordHead head;
-  uint32_t backend;
+  uint32_t backend;  /* number (AllowedBackend) */
   uint32_t instance; /* the monitor's own count, repeated in the answer */
 };
 
@@ -318,11 +325,11 @@ constexpr bool is_record() {
 }
 static_assert(is_record<Verdict>() && is_record<ConnectionToken>() && is_record<GssDone>() &&
               is_record<AuthConnection>() && is_record<VaultConnection>() && is_record<Allow>() &&
-              is_record<ConnectionName>() && is_record<PortfolioToken>() &&
-              is_record<PortfolioLayer>() && is_record<PortfolioFilter>() &&
-              is_record<PortfolioPin>() && is_record<PortfolioBackend>() &&
-              is_record<PortfolioEnd>() && is_record<NetStart>() && is_record<MonitorStart>() &&
-              is_record<Spawn>() && is_record<Spawned>() && is_record<LogSource>() &&
-              is_record<LogTarget>());
+              is_record<AllowedBackend>() && is_record<ConnectionName>() &&
+              is_record<PortfolioToken>() && is_record<PortfolioLayer>() &&
+              is_record<PortfolioFilter>() && is_record<PortfolioPin>() &&
+              is_record<PortfolioBackend>() && is_record<PortfolioEnd>() && is_record<NetStart>() &&
+              is_record<MonitorStart>() && is_record<Spawn>() && is_record<Spawned>() &&
+              is_record<LogSource>() && is_record<LogTarget>());
 
 }  // namespace mp11

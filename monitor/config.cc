@@ -51,6 +51,15 @@ constexpr char kDefaultRunDirectory[] = MP11_RUNDIR;
 constexpr char kDefaultRunDirectory[] = "/run/multip11";
 #endif
 
+#ifdef MP11_STATEDIR
+constexpr char kDefaultStateDirectory[] = MP11_STATEDIR;
+#else
+constexpr char kDefaultStateDirectory[] = "/var/lib/multip11";
+#endif
+
+/* Uids that the system gives to nobody, or to its own users (Debian policy, 9.2.2). */
+constexpr uint32_t kFirstOrdinaryUid = 1000, kLastUid = 0x7ffffffe;
+
 /* The defaults, each safe for a machine that nobody has looked at yet. */
 constexpr uint32_t kDefaultConnections = 256;
 constexpr uint32_t kDefaultPerSource = 64;
@@ -96,6 +105,7 @@ void ConfigChecker::run() {
   limits_of_one_configuration();
   network();
   if (!config_->unprivileged) clashes();
+  if (!config_->unprivileged) uid_ranges();
   usefulness();
 }
 
@@ -109,7 +119,7 @@ void ConfigChecker::global(const Reader& r) {
   Config& c = *config_;
   c.unprivileged = r.flag("unprivileged", false);
   c.run_directory = r.absolute("run-directory", kDefaultRunDirectory);
-  r.forbid("state-directory", "is not built yet: nothing keeps state; remove this line");
+  c.state_directory = r.absolute("state-directory", kDefaultStateDirectory);
   libexec(r);
   c.log_level = r.choice("log-level", {"info", "error", "verbose", "debug"});
   log_target(r);
@@ -312,9 +322,57 @@ void ConfigChecker::environment(const Reader& r, BackendConfig* b) {
     else if (name.starts_with("LD_"))
       errors_->add(value.line,
                    "environment: " + name + " has no effect on a running program; remove it");
+    else if (std::string wrong = b->isolates_tokens() ? directory_text_problem(value.text) : "";
+             !wrong.empty())
+      errors_->add(value.line, "environment: '" + value.text + "' " + wrong);
     else
       b->environment.push_back(value.text);
   }
+}
+
+/* Whether its tokens are apart from each other, and where. */
+void ConfigChecker::isolation(const Reader& r, BackendConfig* b) {
+  const bool apart =
+      r.choice("isolate", r.has("uids") ? std::vector<std::string>{"token", "backend"}
+                                        : std::vector<std::string>{"backend", "token"}) == "token";
+  if (!apart) {
+    for (const char* keyword : {"uids", "skeleton"})
+      r.forbid(keyword, "belongs to isolate = token; remove it, or write that");
+    if (r.has("user"))
+      b->user = user_id(r.text("user"), r.line("user"), "user");
+    else if (!config_->unprivileged)
+      errors_->add(b->line, "backend '" + b->name +
+                                "' has no user; add user = NAME, one that nothing else uses");
+    return;
+  }
+  /* Without users they are but numbers; with them one that clashes with nothing, till it is read.
+   */
+  b->first_uid = config_->unprivileged ? kFirstOrdinaryUid : kLastUid;
+  b->last_uid = kLastUid;
+  r.forbid("user", "is not for isolate = token, where each token has its own; remove it");
+  r.forbid("transparent", "is not for isolate = token, whose tokens have names; remove it");
+  r.forbid("prestart", "is not for isolate = token: it is not known for whom; remove it");
+  b->skeleton = r.absolute("skeleton", "");
+  if (b->skeleton.starts_with('/'))
+    if (Status status = check_trusted_path(b->skeleton); !status)
+      r.error("skeleton", "skeleton: " + status.error().text);
+  if (!r.has("uids")) {
+    if (!config_->unprivileged)
+      errors_->add(b->line, "backend '" + b->name +
+                                "' has no uids; add uids = \"FIRST-LAST\", of which nothing else "
+                                "uses one");
+    return;
+  }
+  const std::string text = r.text("uids");
+  const size_t dash = text.find('-');
+  std::optional<uint32_t> first = parse_number(text.substr(0, dash)), last;
+  if (dash != text.npos) last = parse_number(text.substr(dash + 1));
+  if (!first || !last || *first > *last || *first < kFirstOrdinaryUid || *last > kLastUid)
+    return r.error("uids", "uids = " + text + " is not understood; write \"FIRST-LAST\", from " +
+                               std::to_string(kFirstOrdinaryUid) + " to " +
+                               std::to_string(kLastUid));
+  b->first_uid = *first;
+  b->last_uid = *last;
 }
 
 void ConfigChecker::backend(const Reader& r) {
@@ -329,14 +387,7 @@ void ConfigChecker::backend(const Reader& r) {
     errors_->add(b.line, "backend '" + b.name + "' has no module; add module = \"/PATH\"");
   else if (Status status = check_module_file(b.module); b.module[0] == '/' && !status)
     r.error("module", "module: " + status.error().text);
-  if (r.has("user"))
-    b.user = user_id(r.text("user"), r.line("user"), "user");
-  else if (!config_->unprivileged)
-    errors_->add(b.line, "backend '" + b.name +
-                             "' has no user; add user = NAME, one that nothing else uses");
-  std::string isolate = r.text("isolate", "backend");
-  if (isolate != "backend")
-    r.error("isolate", "isolate = " + isolate + " is not built yet; write backend");
+  isolation(r, &b);
   environment(r, &b);
   path_list(r, "read", &b.read);
   path_list(r, "write", &b.write);
@@ -358,7 +409,8 @@ void ConfigChecker::backend(const Reader& r) {
     for (const char* keyword : {"allow", "admin"})
       r.forbid(keyword, "belongs to a token, or to a backend with transparent = yes; move it");
   }
-  if (backend_start_block(b, config_->sandbox, false).size() > kStartBlockOctets)
+  if (backend_start_block(b, config_->sandbox, false, scope_directory(*config_, b, kLastUid))
+          .size() > kStartBlockOctets)
     errors_->add(b.line, "backend '" + b.name +
                              "' has too long lists of environment, read and write; shorten them");
   config_->backends.push_back(std::move(b));
@@ -418,6 +470,41 @@ void ConfigChecker::clashes() {
     }
 }
 
+/* Whose uid another token's files may be: a range is for nothing else. */
+void ConfigChecker::uid_ranges() {
+  auto overlaps = [](const BackendConfig& b, uint32_t first, uint32_t last) {
+    return b.first_uid <= last && first <= b.last_uid;
+  };
+  const UsersConfig& u = config_->users;
+  for (const BackendConfig& b : config_->backends) {
+    if (!b.isolates_tokens()) continue;
+    auto clash = [&](const std::string& what) {
+      errors_->add(b.line, "uids of backend '" + b.name + "' have that of " + what +
+                               " among them; choose others");
+    };
+    for (auto [what, id] :
+         {std::pair("multip11-auth", &u.auth), std::pair("multip11-vault", &u.vault),
+          std::pair("multip11-monitor", &u.monitor), std::pair("multip11-net", &u.net),
+          std::pair("multip11-log", &u.log)})
+      if (overlaps(b, id->uid, id->uid) || overlaps(b, id->gid, id->gid)) clash(what);
+    for (const BackendConfig& other : config_->backends) {
+      if (&other == &b) break;
+      const bool both = other.isolates_tokens();
+      if (both ? overlaps(b, other.first_uid, other.last_uid)
+               : overlaps(b, other.user.uid, other.user.uid) ||
+                     overlaps(b, other.user.gid, other.user.gid))
+        clash("backend '" + other.name + "'");
+    }
+    for (const BackendConfig& other : config_->backends)
+      if (&other > &b && !other.isolates_tokens() &&
+          (overlaps(b, other.user.uid, other.user.uid) ||
+           overlaps(b, other.user.gid, other.user.gid)))
+        clash("backend '" + other.name + "'");
+    if (std::optional<std::string> name = user_within(b.first_uid, b.last_uid))
+      clash("'" + *name + "' in /etc/passwd or /etc/group");
+  }
+}
+
 void ConfigChecker::limits_of_one_configuration() {
   size_t slots = config_->tokens.size(), layers = 0;
   for (const TokenConfig& t : config_->tokens) layers += t.layers.size();
@@ -462,6 +549,11 @@ void ConfigChecker::usefulness() {
 bool Config::has_tcp() const {
   return std::any_of(listeners.begin(), listeners.end(),
                      [](const ListenerConfig& l) { return !l.local; });
+}
+
+bool Config::needs_state() const {
+  return std::any_of(backends.begin(), backends.end(),
+                     [](const BackendConfig& b) { return b.isolates_tokens(); });
 }
 
 std::vector<std::string> create_names(uint32_t creates) {

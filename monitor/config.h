@@ -80,8 +80,12 @@ struct BackendConfig {
   std::string name;
   int line = 0;
   std::string module;
-  UserId user; /* unused when unprivileged */
-  std::vector<std::string> environment, read, write;
+  UserId user; /* unused when unprivileged, and where each token has its own */
+  /* isolate = token: each of its tokens has a uid of these, and a directory; 0: it is backend. */
+  uint32_t first_uid = 0, last_uid = 0;
+  std::string skeleton;                 /* what such a directory begins with; empty: nothing */
+  std::vector<std::string> environment; /* with isolate = token %d is the directory, %% is % */
+  std::vector<std::string> read, write;
   uint32_t prestart = 0;
   uint32_t max_instances = 0;
   uint32_t deadline_s = 0, deadline_start_s = 0, deadline_long_s = 0;
@@ -91,6 +95,7 @@ struct BackendConfig {
   bool transparent = false;
   bool admin = false;             /* transparent only */
   std::vector<std::string> allow; /* transparent only */
+  bool isolates_tokens() const { return first_uid != 0; }
   bool operator==(const BackendConfig&) const = default;
 };
 
@@ -107,6 +112,7 @@ struct LayerConfig {
   int line = 0;
   uint32_t backend = 0; /* index */
   TokenName at_backend;
+  bool of_person = false; /* the label of at_backend is as in person_text.h */
   bool read_only = false;
   bool required = false;
   PinMode pin = kPinClient;
@@ -124,7 +130,7 @@ inline constexpr const char* kCreateNames[] = {
 std::vector<std::string> create_names(uint32_t creates);
 
 struct TokenConfig {
-  std::string label;
+  std::string label; /* as in person_text.h */
   int line = 0;
   std::vector<LayerConfig> layers; /* at least one, in order */
   bool admin = false;              /* of one layer only */
@@ -137,7 +143,8 @@ enum class SandboxMode : uint32_t { kFull = 1, kSeccompOnly };
 struct Config {
   bool unprivileged = false;
   std::string run_directory, libexec_directory;
-  std::string log_level; /* error, info, verbose or debug */
+  std::string state_directory; /* used where needs_state() */
+  std::string log_level;       /* error, info, verbose or debug */
   LogTargetKind log_target = kLogToSyslog;
   std::string log_file;
   uint32_t log_rate = 0; /* lines a second and process */
@@ -153,6 +160,7 @@ struct Config {
   std::vector<TokenConfig> tokens;
 
   bool has_tcp() const;
+  bool needs_state() const;
   /* Of an allow list: the group that "group:NAME" means; nullptr: it is no such entry. */
   const GroupConfig* group_of(const std::string& allow) const {
     if (!allow.starts_with("group:")) return nullptr;

@@ -59,9 +59,11 @@ class ConfigChecker {
   void local_listener(const Reader& r, ListenerConfig* l);
   void path_list(const Reader& r, const char* keyword, std::vector<std::string>* paths);
   void environment(const Reader& r, BackendConfig* b);
+  void isolation(const Reader& r, BackendConfig* b);
   void backend(const Reader& r);
   void network();
   void clashes();
+  void uid_ranges();
   void limits_of_one_configuration();
   void usefulness();
 
@@ -69,8 +71,10 @@ class ConfigChecker {
   std::vector<std::string> rules(const Reader& r, const char* keyword);
   void group(const Reader& r);
   void token(const Reader& r);
+  void token_of(const Reader& r, LayerConfig* layer);
   void layer_of(const Reader& r, bool read_only, TokenConfig* t);
   void ways_around_filters();
+  void one_realm(const TokenConfig& t);
   void filter_of(const Reader& r, LayerConfig* layer); /* config_filters.cc */
   void object_rules(const Reader& r, const char* keyword, FilterConfig* filter);
   void token_once(const TokenConfig& t, const LayerConfig& layer, const std::string& backend);

@@ -113,11 +113,14 @@ void dump_backend(const BackendConfig& b, Writer* w) {
   w->open("backend", &b.name);
   w->string("module", b.module);
   w->string("user", b.user.text);
-  w->word("isolate", "backend");
+  w->word("isolate", b.isolates_tokens() ? "token" : "backend");
+  if (b.isolates_tokens())
+    w->string("uids", std::to_string(b.first_uid) + "-" + std::to_string(b.last_uid));
+  w->string("skeleton", b.skeleton);
   w->list("environment", b.environment);
   w->list("read", b.read);
   w->list("write", b.write);
-  w->number("prestart", b.prestart);
+  if (!b.isolates_tokens()) w->number("prestart", b.prestart);
   w->number("max-instances", b.max_instances);
   w->number("deadline", b.deadline_s);
   w->number("deadline-start", b.deadline_start_s);
@@ -125,7 +128,7 @@ void dump_backend(const BackendConfig& b, Writer* w) {
   w->number("memory-limit", b.memory_mib);
   w->number("file-limit", b.files);
   w->flag("token-lock", b.token_lock);
-  w->flag("transparent", b.transparent);
+  if (!b.isolates_tokens()) w->flag("transparent", b.transparent);
   if (b.transparent) {
     w->flag("admin", b.admin);
     w->list("allow", b.allow);
@@ -175,6 +178,7 @@ std::string dump_config(const Config& c) {
   Writer w;
   w.flag("unprivileged", c.unprivileged);
   w.string("run-directory", c.run_directory);
+  w.string("state-directory", c.state_directory);
   w.string("libexec-directory", c.libexec_directory);
   w.word("log-level", c.log_level);
   switch (c.log_target) {

@@ -34,23 +34,13 @@
 
 #include "config_checker.h"
 #include "file_check.h"
+#include "person_text.h"
+#include "policy.h"
 #include "principal.h"
 #include "unique_fd.h"
 
 namespace mp11 {
 namespace {
-
-/*
- * A serial number for a token whose layers have each their own: of its label, so that it stays
- * when the file is changed elsewhere. FNV-1a, 64 bits.
- */
-std::string serial_of(const std::string& label) {
-  uint64_t digest = 0xcbf29ce484222325;
-  for (char c : label) digest = (digest ^ static_cast<uint8_t>(c)) * 0x100000001b3;
-  char text[17];
-  snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(digest));
-  return text;
-}
 
 /* By what the file says of them: the library is not asked. */
 bool same_token(const LayerConfig& a, const LayerConfig& b) {
@@ -185,7 +175,10 @@ void ConfigChecker::token(const Reader& r) {
   TokenConfig t;
   t.label = r.section().title;
   t.line = r.section().line;
-  if (t.label.empty() || t.label.size() > 32)
+  const std::string wrong_label = person_text_problem(t.label);
+  if (!wrong_label.empty())
+    errors_->add(t.line, "token label '" + t.label + "' " + wrong_label);
+  else if (!names_person(t.label) && person_text(t.label, "").size() > 32)
     errors_->add(t.line, "token label '" + t.label + "' is not usable; write 1 to 32 octets");
   const size_t layers = r.section().sections.size();
   if (layers == 0 || layers > limits::kLayers)
@@ -215,7 +208,53 @@ void ConfigChecker::token(const Reader& r) {
           r.has("serial") ? r.line("serial") : t.line,
           "serial " + t.serial + " is that of token '" + other.label + "'; give each its own");
   t.allow = rules(r, "allow");
+  one_realm(t);
   config_->tokens.push_back(std::move(t));
+}
+
+/* A label with a %, or a name as of token_uri.h. */
+void ConfigChecker::token_of(const Reader& r, LayerConfig* layer) {
+  if (!r.has("token")) return;
+  const std::string text = r.text("token");
+  layer->of_person = !is_token_uri(text) && text.find('%') != text.npos;
+  std::string wrong;
+  if (layer->of_person) {
+    wrong = person_text_problem(text);
+    layer->at_backend.text = layer->at_backend.label = text;
+  } else if (Result<TokenName> named = name_token(text); named) {
+    layer->at_backend = std::move(*named);
+  } else {
+    wrong = named.error().text;
+  }
+  if (!wrong.empty()) r.error("token", "token = " + text + " " + wrong);
+}
+
+/* With %u one person of two realms, or one of them and a local name, would be the same. */
+void ConfigChecker::one_realm(const TokenConfig& t) {
+  bool used = names_user(t.label);
+  for (const LayerConfig& layer : t.layers)
+    used |= layer.of_person && names_user(layer.at_backend.label);
+  std::optional<std::string> realm;
+  std::string other;
+  auto look = [&](const std::string& rule) {
+    Result<PrincipalPattern> pattern = parse_pattern(rule);
+    if (!pattern || rule.starts_with("uid:") || rule.starts_with("local:"))
+      other = rule;
+    else if (realm.value_or(pattern->realm) != pattern->realm)
+      other = rule;
+    else
+      realm = pattern->realm;
+  };
+  for (const std::string& rule : t.allow) {
+    if (const GroupConfig* group = config_->group_of(rule))
+      for (const GroupMember& member : group->all) look(member.rule);
+    else
+      look(rule);
+  }
+  if (used && !other.empty())
+    errors_->add(t.line, "token '" + t.label +
+                             "' has %u, but its allow list is not of one realm ('" + other +
+                             "'); write %p instead");
 }
 
 /* access of the token is that of its layers, unless they say otherwise. */
@@ -232,13 +271,10 @@ void ConfigChecker::layer_of(const Reader& r, bool read_only, TokenConfig* t) {
     r.error("backend", "there is no backend '" + name + "'; name one of this file");
   else
     layer.backend = static_cast<uint32_t>(found - all.begin());
-  if (r.has("token")) {
-    Result<TokenName> named = name_token(r.text("token"));
-    if (named)
-      layer.at_backend = std::move(*named);
-    else
-      r.error("token", "token = " + r.text("token") + " " + named.error().text);
-  }
+  token_of(r, &layer);
+  if (found != all.end() && found->isolates_tokens() && !r.has("token"))
+    errors_->add(layer.line, "the layer names no token, and backend '" + name +
+                                 "' has isolate = token; add token = LABEL");
   layer.read_only = read_only;
   if (r.has("access"))
     layer.read_only = r.choice("access", {"read-only", "read-write"}) == "read-only";

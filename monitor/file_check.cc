@@ -121,6 +121,23 @@ std::optional<gid_t> find_group(const std::string& name) {
   return std::nullopt;
 }
 
+std::optional<std::string> user_within(uid_t first, uid_t last) {
+  auto within = [=](uint32_t id) { return id >= first && id <= last; };
+  if (File file(std::fopen("/etc/passwd", "re")); file) {
+    passwd entry, *found;
+    char buffer[4096];
+    while (::fgetpwent_r(file.get(), &entry, buffer, sizeof buffer, &found) == 0)
+      if (within(found->pw_uid) || within(found->pw_gid)) return found->pw_name;
+  }
+  if (File file(std::fopen("/etc/group", "re")); file) {
+    group entry, *found;
+    std::string buffer(256u << 10, '\0');
+    while (::fgetgrent_r(file.get(), &entry, buffer.data(), buffer.size(), &found) == 0)
+      if (within(found->gr_gid)) return found->gr_name;
+  }
+  return std::nullopt;
+}
+
 Result<std::string> read_file_text(int fd, size_t limit) {
   std::string text;
   char piece[4096];

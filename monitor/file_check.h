@@ -54,6 +54,8 @@ struct PasswdEntry {
   gid_t gid;
 };
 std::optional<PasswdEntry> find_user(const std::string& name);
+/* A user or group whose number is in the range, for whoever wants the range for itself. */
+std::optional<std::string> user_within(uid_t first, uid_t last);
 std::optional<gid_t> find_group(const std::string& name);
 
 /* The whole text of an already checked file, at most `limit` octets. */

@@ -23,6 +23,7 @@
  */
 #include "policy.h"
 
+#include <cstdio>
 #include <cstring>
 
 #include "layer_filter.h"
@@ -95,6 +96,7 @@ bool token_is_good(const PolicyToken& token, const PolicyHead& head) {
          token.first_layer <= head.layers && token.layer_count <= head.layers - token.first_layer &&
          (token.flags & ~kTokenFlagsKnown) == 0 && (one || token.flags == 0) &&
          rules_are_there(token.first_rule, token.rule_count, head) && text_ends(token.label) &&
+         (token.label[0] == '\0' || person_text_problem(token.label).empty()) &&
          text_ends(token.serial) && (one || (token.label[0] != '\0' && token.serial[0] != '\0'));
 }
 
@@ -104,7 +106,10 @@ bool layer_is_good(const PolicyLayer& layer, const PolicyHead& head) {
          (layer.pin == kPinStored ? layer.stored < head.pins : layer.stored == 0) &&
          (layer.creates & ~kCreateKnown) == 0 &&
          ((layer.flags & kLayerFiltered) != 0 ? layer.filter < head.filters : layer.filter == 0) &&
-         rules_are_there(layer.first_rule, layer.rule_count, head) && text_ends(layer.at_backend);
+         rules_are_there(layer.first_rule, layer.rule_count, head) && text_ends(layer.at_backend) &&
+         text_ends(layer.of_person) &&
+         (layer.of_person[0] == '\0' ||
+          (layer.at_backend.label[0] == '\0' && person_text_problem(layer.of_person).empty()));
 }
 
 PolicyLayer make_layer(const LayerConfig& from) {
@@ -114,7 +119,10 @@ PolicyLayer make_layer(const LayerConfig& from) {
   layer.pin = from.pin;
   layer.creates = from.creates;
   if (from.filter) layer.flags |= kLayerFiltered;
-  put_text(layer.at_backend.label, from.at_backend.label);
+  if (from.of_person)
+    put_text(layer.of_person, from.at_backend.label);
+  else
+    put_text(layer.at_backend.label, from.at_backend.label);
   put_text(layer.at_backend.manufacturer, from.at_backend.manufacturer);
   put_text(layer.at_backend.model, from.at_backend.model);
   put_text(layer.at_backend.serial, from.at_backend.serial);
@@ -122,6 +130,31 @@ PolicyLayer make_layer(const LayerConfig& from) {
 }
 
 }  // namespace
+
+std::string serial_of(std::string_view text) {
+  uint64_t digest = 0xcbf29ce484222325;
+  for (char c : text) digest = (digest ^ static_cast<uint8_t>(c)) * 0x100000001b3;
+  char serial[17];
+  snprintf(serial, sizeof serial, "%016llx", static_cast<unsigned long long>(digest));
+  return serial;
+}
+
+std::string token_name(const BackendToken& token) {
+  if (token.manufacturer[0] == '\0' && token.model[0] == '\0' && token.serial[0] == '\0')
+    return token.label;
+  std::string name;
+  auto add = [&name](const char* key, const char* value) {
+    if (value[0] == '\0') return;
+    name += (name.empty() ? "pkcs11:" : ";") + std::string(key) + "=";
+    for (const char* c = value; *c != '\0'; c++)
+      name += *c == ';' ? "%3B" : *c == '%' ? "%25" : std::string(1, *c);
+  };
+  add("token", token.label);
+  add("manufacturer", token.manufacturer);
+  add("model", token.model);
+  add("serial", token.serial);
+  return name;
+}
 
 std::vector<uint8_t> serialise_policy(const Config& config) {
   std::vector<PolicyBackend> backends;
@@ -168,6 +201,8 @@ std::vector<uint8_t> serialise_policy(const Config& config) {
   for (size_t i = 0; i < config.backends.size(); i++) {
     const BackendConfig& b = config.backends[i];
     PolicyBackend backend{};
+    backend.first_uid = b.first_uid;
+    backend.last_uid = b.last_uid;
     backend.flags = b.token_lock ? kBackendTokenLock : 0u;
     backend.deadline_short_ms = b.deadline_s * 1000;
     backend.deadline_start_ms = b.deadline_start_s * 1000;
@@ -218,7 +253,8 @@ Result<Policy> Policy::read(std::span<const uint8_t> octets) {
   for (uint32_t i = 0; i < head.backends; i++) {
     PolicyBackend backend;
     if (!taker.take(&backend) || !text_ends(backend.name) ||
-        (backend.flags & ~uint32_t{kBackendTokenLock}) != 0)
+        (backend.flags & ~uint32_t{kBackendTokenLock}) != 0 ||
+        backend.last_uid < backend.first_uid || (backend.first_uid == 0) != (backend.last_uid == 0))
       return Error{0, "bad backend in the policy"};
     policy.backends_.push_back(backend);
   }

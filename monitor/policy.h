@@ -38,9 +38,11 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "config.h"
+#include "person_text.h"
 #include "principal.h"
 #include "records.h"
 #include "result.h"
@@ -49,7 +51,7 @@
 namespace mp11 {
 
 inline constexpr uint32_t kPolicyMagic = 0x4d503131; /* "MP11" */
-inline constexpr uint32_t kPolicyVersion = 8;
+inline constexpr uint32_t kPolicyVersion = 9;
 inline constexpr uint32_t kPolicyRules = 65536; /* in one policy, with those of its groups */
 inline constexpr uint32_t kPolicyGroups = 4096;
 inline constexpr uint32_t kPolicyLayers = 16384; /* of all tokens */
@@ -75,7 +77,9 @@ struct PolicyBackend {
   uint32_t deadline_short_ms;
   uint32_t deadline_start_ms;
   uint32_t deadline_long_ms;
+  uint32_t first_uid, last_uid; /* of isolate = token: each of its tokens has one; else 0 */
   char name[32];
+  bool isolates_tokens() const { return first_uid != 0; }
 };
 
 struct PolicyToken {
@@ -85,9 +89,9 @@ struct PolicyToken {
   uint32_t layer_count;
   uint32_t first_rule;
   uint32_t rule_count;
-  char label[33];
+  char label[kPersonText]; /* person_text.h; what it says is cut to 32 octets */
   char serial[17];
-  uint8_t reserved[2];
+  uint8_t reserved[3];
 };
 
 struct PolicyLayer {
@@ -100,6 +104,7 @@ struct PolicyLayer {
   uint32_t filter;     /* of kLayerFiltered: index; else 0 */
   uint32_t stored;     /* of kPinStored: index; else 0 */
   BackendToken at_backend;
+  char of_person[kPersonText]; /* label of the token, and not at_backend's; empty: none */
 };
 
 struct PolicyGroup {
@@ -115,6 +120,14 @@ struct PolicyRule {
 inline constexpr uint32_t kRuleGroup = 0x100;
 static_assert(is_record<PolicyHead>() && is_record<PolicyBackend>() && is_record<PolicyToken>() &&
               is_record<PolicyLayer>() && is_record<PolicyGroup>() && is_record<PolicyRule>());
+
+/*
+ * A serial number for a token that has none of its own: of its label, so that it stays when the
+ * file is changed elsewhere. FNV-1a, 64 bits, as hexadecimal digits.
+ */
+std::string serial_of(std::string_view text);
+/* What tells a backend's tokens apart: the label, or where more is named, a URI. */
+std::string token_name(const BackendToken& token);
 
 /*
  * The configuration's policy. Slots: tokens in the order of the file are 1, 2, ...; transparent

@@ -30,6 +30,7 @@
 
 #include "log.h"
 #include "os_sandbox.h"
+#include "priv_state.h"
 #include "process_start.h"
 
 namespace mp11 {
@@ -115,10 +116,14 @@ void Priv::reload() {
   apply_options(options_, &*loaded.config);
   const Config &old = *config_, &wanted = *loaded.config;
   if (wanted.unprivileged != old.unprivileged || wanted.run_directory != old.run_directory ||
-      wanted.libexec_directory != old.libexec_directory)
+      wanted.libexec_directory != old.libexec_directory ||
+      wanted.state_directory != old.state_directory)
     return log_error(
-        "unprivileged, run-directory and libexec-directory need a new start; the old "
+        "unprivileged, run-directory, state-directory and libexec-directory need a new start; the "
+        "old "
         "configuration stays");
+  if (Status status = prepare_state(wanted); !status)
+    return log_error("%s; the old configuration stays", status.error().text.c_str());
   std::vector<std::unique_ptr<Listener>> all;
   if (!bind_listeners(wanted, &all)) return;
   config_ = std::make_shared<const Config>(std::move(*loaded.config));

@@ -70,8 +70,10 @@ struct Process {
   uint64_t started_ms = 0;
   uint64_t connection = 0; /* that it serves; 0: a service, or waiting in a pool */
   /* Backends. */
-  uint32_t backend = 0, instance = 0;
-  UniqueFd channel; /* prestarted: the monitor's end of its channel socket */
+  uint32_t backend = 0;              /* index in `config` */
+  uint32_t uid = 0;                  /* AllowedBackend::uid */
+  uint32_t number = 0, instance = 0; /* by which its monitor calls it */
+  UniqueFd channel;                  /* prestarted: the monitor's end of its channel socket */
 };
 
 /* One client. */
@@ -90,11 +92,14 @@ struct PrivConnection {
   std::string source, peer;
   SharedConfig config;
   uint64_t monitor = 0, net = 0, auth = 0, vault = 0; /* processes; vault 0: to be moved to one */
-  std::array<uint8_t, limits::kBackends> allowed{};   /* by index in `config` */
-  Verdict verdict{};                                  /* kept for the next vault, never looked at */
-  std::vector<uint64_t> backends;                     /* processes */
-  EventLoop::TimerId timer = 0;                       /* handshake; later: time to end by itself */
-  uint64_t running_ms = 0;                            /* since when kRunning */
+  struct Allowed : AllowedBackend {
+    bool still; /* a vault that came later says so too */
+  };
+  std::vector<Allowed> allowed;   /* by number; indices in `config` */
+  Verdict verdict{};              /* kept for the next vault, never looked at */
+  std::vector<uint64_t> backends; /* processes */
+  EventLoop::TimerId timer = 0;   /* handshake; later: time to end by itself */
+  uint64_t running_ms = 0;        /* since when kRunning */
 };
 
 /* What a source, or all of them together, has of the limits. */
@@ -150,7 +155,7 @@ class Priv {
   Process* find_process(uint64_t id);
   Process* adopt(Kind kind, const std::string& name, Launched launched, UniqueFd control);
   Result<Process*> start_program(Kind kind);
-  Result<Process*> start_backend(const SharedConfig& config, uint32_t index, bool prestart);
+  Result<Process*> start_backend(const SharedConfig& config, AllowedBackend which, bool prestart);
   Result<Launch> plan_service(Kind kind);
   Status start_service(Kind kind);
   Service& service(Kind kind);
@@ -206,7 +211,7 @@ class Priv {
   bool answer_spawn(Process* process, const RecordBuffer& record);
   bool answer_end_backend(Process* process, const RecordBuffer& record);
   uint32_t spawn_for(PrivConnection* connection, const Spawn& request, Pair* fds, uint32_t* detail);
-  Result<UniqueFd> open_lock(const BackendConfig& backend);
+  Result<UniqueFd> open_lock(const BackendConfig& backend, uint32_t uid);
 
   EventLoop* loop_;
   PrivOptions options_;

@@ -47,6 +47,12 @@ bool same_backend(BackendConfig a, BackendConfig b) {
   return a == b;
 }
 
+/* A token of its own has a uid of the backend's range, and no other backend's process has. */
+bool may_run_as(const BackendConfig& backend, uint32_t uid) {
+  if (!backend.isolates_tokens()) return uid == 0;
+  return uid >= backend.first_uid && uid <= backend.last_uid;
+}
+
 unsigned long long printable(uint64_t number) { return number; }
 
 }  // namespace
@@ -77,13 +83,16 @@ bool Priv::dispatch(Process* process, const RecordBuffer& record) {
 bool Priv::answer_allow(Process* process, const RecordBuffer& record) {
   const Allow* allow = record.as<Allow>(RecordType::kAllow);
   if (allow == nullptr) return false;
-  for (uint8_t flag : allow->backends)
-    if (flag > 1) return false;
+  const std::vector<BackendConfig>& now = process->config->backends;
+  if (allow->count > limits::kBackends) return false;
+  const std::span<const AllowedBackend> given(allow->backends, allow->count);
+  for (const AllowedBackend& one : given)
+    if (one.backend >= now.size() || !may_run_as(now[one.backend], one.uid)) return false;
   PrivConnection* connection = find_connection(allow->connection);
   if (connection == nullptr) return true;            /* it ended meanwhile */
   if (connection->vault != process->id) return true; /* it has been given to another meanwhile */
   if (connection->phase == PrivConnection::kStarting) {
-    std::copy(std::begin(allow->backends), std::end(allow->backends), connection->allowed.begin());
+    for (const AllowedBackend& one : given) connection->allowed.push_back({one, true});
     connection->verdict = allow->verdict;
     set_phase(connection, PrivConnection::kRunning);
     connection->running_ms = EventLoop::now_ms();
@@ -91,13 +100,12 @@ bool Priv::answer_allow(Process* process, const RecordBuffer& record) {
     if (connection->config != config_) move_all(); /* arranges for it to be moved in time */
   } else {
     /* A new vault may take away, never give: a backend must be the same and allowed by both. */
-    const auto &old = connection->config->backends, &now = process->config->backends;
-    for (size_t i = 0; i < old.size(); i++) {
-      bool still = false;
-      for (size_t j = 0; j < now.size(); j++)
-        still |=
-            allow->backends[j] == 1 && old[i].name == now[j].name && same_backend(old[i], now[j]);
-      if (!still) connection->allowed[i] = 0;
+    for (PrivConnection::Allowed& old : connection->allowed) {
+      const BackendConfig& its = connection->config->backends[old.backend];
+      old.still &= std::any_of(given.begin(), given.end(), [&](const AllowedBackend& one) {
+        return one.uid == old.uid && its.name == now[one.backend].name &&
+               same_backend(its, now[one.backend]);
+      });
     }
   }
   ConnectionName allowed = make_record<ConnectionName>(RecordType::kAllowed);
@@ -124,7 +132,7 @@ bool Priv::answer_spawn(Process* process, const RecordBuffer& record) {
   PrivConnection* connection = find_connection(process->connection);
   for (uint64_t id : connection->backends) {
     const Process* other = find_process(id);
-    if (other->backend == request->backend && other->instance == request->instance) return false;
+    if (other->number == request->backend && other->instance == request->instance) return false;
   }
   Pair fds;
   uint32_t detail = 0;
@@ -142,15 +150,17 @@ bool Priv::answer_spawn(Process* process, const RecordBuffer& record) {
 uint32_t Priv::spawn_for(PrivConnection* connection, const Spawn& request, Pair* fds,
                          uint32_t* detail) {
   const SharedConfig& config = connection->config;
-  if (request.backend >= config->backends.size() || connection->allowed[request.backend] != 1) {
+  if (request.backend >= connection->allowed.size() ||
+      !connection->allowed[request.backend].still) {
     log_error("connection %llu asks for a backend that it may not have",
               printable(connection->name));
     return kSpawnDenied;
   }
-  const BackendConfig& backend = config->backends[request.backend];
+  const AllowedBackend which = connection->allowed[request.backend];
+  const BackendConfig& backend = config->backends[which.backend];
   if (stopping_ || connection->backends.size() >= kBackendsPerConnection) return kSpawnBusy;
   if (backend.token_lock) {
-    Result<UniqueFd> lock = open_lock(backend);
+    Result<UniqueFd> lock = open_lock(backend, which.uid);
     if (!lock) {
       log_error("%s", lock.error().text.c_str());
       *detail = static_cast<uint32_t>(lock.error().code);
@@ -167,7 +177,7 @@ uint32_t Priv::spawn_for(PrivConnection* connection, const Spawn& request, Pair*
   }
   if (process == nullptr) {
     if (instances(backend.name) >= backend.max_instances) return kSpawnBusy;
-    Result<Process*> started = start_backend(config, request.backend, false);
+    Result<Process*> started = start_backend(config, which, false);
     if (!started) {
       log_error("%s", started.error().text.c_str());
       *detail = static_cast<uint32_t>(started.error().code);
@@ -179,6 +189,7 @@ uint32_t Priv::spawn_for(PrivConnection* connection, const Spawn& request, Pair*
     refill_later();
   }
   process->connection = connection->name;
+  process->number = request.backend;
   process->instance = request.instance;
   connection->backends.push_back(process->id);
   fds->first = std::move(process->channel);
@@ -186,8 +197,9 @@ uint32_t Priv::spawn_for(PrivConnection* connection, const Spawn& request, Pair*
 }
 
 /* Opened anew for each monitor: a descriptor that two share would share the lock as well. */
-Result<UniqueFd> Priv::open_lock(const BackendConfig& backend) {
+Result<UniqueFd> Priv::open_lock(const BackendConfig& backend, uint32_t uid) {
   std::string path = config_->run_directory + "/lock/" + backend.name;
+  if (uid != 0) path += "." + std::to_string(uid);
   UniqueFd fd(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
   if (!fd) return Error{errno, path + ": " + std::strerror(errno)};
   return fd;
@@ -199,7 +211,7 @@ bool Priv::answer_end_backend(Process* process, const RecordBuffer& record) {
   PrivConnection* connection = find_connection(process->connection);
   for (uint64_t id : connection->backends) {
     Process* backend = find_process(id);
-    if (backend->backend == request->backend && backend->instance == request->instance)
+    if (backend->number == request->backend && backend->instance == request->instance)
       kill(backend);
   }
   return true; /* none: it has ended by itself meanwhile */

@@ -55,6 +55,7 @@
 #include "os_process.h"
 #include "os_sandbox.h"
 #include "priv.h"
+#include "priv_state.h"
 
 namespace mp11 {
 namespace {
@@ -265,6 +266,7 @@ Result<Prepared> prepare(const Config& config) {
     return status.error();
   Result<UniqueFd> pid_file = lock_pid_file(config.run_directory + "/multip11d.pid");
   if (!pid_file) return pid_file.error();
+  if (Status status = prepare_state(config); !status) return status.error();
   prepared.pid_file = std::move(*pid_file);
   for (const ListenerConfig& one : config.listeners) {
     Result<std::unique_ptr<Listener>> listener = Listener::bind(one);

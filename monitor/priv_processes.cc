@@ -36,6 +36,7 @@
 #include "os_process.h"
 #include "policy.h"
 #include "priv.h"
+#include "priv_state.h"
 #include "secure_buffer.h"
 #include "start_blocks.h"
 
@@ -142,6 +143,7 @@ Result<Launch> Priv::plan_service(Kind kind) {
     case Kind::kVault:
       launch.user = users.vault;
       more.push_back(sealed_policy(*config_));
+      if (config_->needs_state()) more.push_back(open_vault_directory(*config_));
       break;
     case Kind::kAuth:
       launch.user = users.auth;
@@ -174,27 +176,36 @@ Result<Process*> Priv::start_program(Kind kind) {
   return adopt(kind, program_of(kind), std::move(*launched), std::move(control->first));
 }
 
-Result<Process*> Priv::start_backend(const SharedConfig& config, uint32_t index, bool prestart) {
-  const BackendConfig& backend = config->backends[index];
+Result<Process*> Priv::start_backend(const SharedConfig& config, AllowedBackend which,
+                                     bool prestart) {
+  const BackendConfig& backend = config->backends[which.backend];
+  std::string name = "backend " + backend.name, directory;
+  if (which.uid != 0) {
+    Result<std::string> made = make_scope_directory(*config, backend, which.uid);
+    if (!made) return made.error();
+    directory = std::move(*made);
+    name += "/" + std::to_string(which.uid);
+  }
   /* With a token lock nobody may touch the token before a monitor holds the lock. */
   std::string block =
-      backend_start_block(backend, config->sandbox, prestart && !backend.token_lock);
+      backend_start_block(backend, config->sandbox, prestart && !backend.token_lock, directory);
   Result<UniqueFd> memfd = sealed_memfd("start", octets_of(block));
   if (!memfd) return memfd.error();
   Result<Pair> channel = record_pair();
   if (!channel) return channel.error();
   Launch launch;
   launch.program = program_of(Kind::kBackend);
-  launch.user = backend.user;
+  launch.user = which.uid != 0 ? UserId{"", which.uid, which.uid} : backend.user;
   launch.options = false;
   launch.own_namespaces = true;
   launch.fds.push_back(std::move(channel->second));
   launch.fds.push_back(std::move(*memfd));
   Result<Launched> launched = launcher_->launch(*config, std::move(launch));
   if (!launched) return launched.error();
-  Process* process = adopt(Kind::kBackend, "backend " + backend.name, std::move(*launched), {});
+  Process* process = adopt(Kind::kBackend, name, std::move(*launched), {});
   process->config = config;
-  process->backend = index;
+  process->backend = which.backend;
+  process->uid = which.uid;
   process->channel = std::move(channel->first);
   return process;
 }
@@ -384,7 +395,7 @@ void Priv::backend_ended(const Process& process, uint32_t reason, uint32_t detai
   }
   std::erase(connection->backends, process.id);
   Spawned record = make_record<Spawned>(RecordType::kBackendGone);
-  record.backend = process.backend;
+  record.backend = process.number;
   record.instance = process.instance;
   record.error = reason;
   record.detail = detail;
@@ -502,7 +513,7 @@ bool Priv::refill_one(bool* failed) {
       if (ready.size() >= backend.prestart || instances(backend.name) >= backend.max_instances)
         continue;
       pool = &ready;
-      process = start_backend(config_, i, true);
+      process = start_backend(config_, {i, 0}, true);
     }
   }
   if (pool == nullptr) return false;

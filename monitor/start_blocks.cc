@@ -35,17 +35,48 @@ void add_list(std::string* block, const char* key, const std::vector<std::string
     add(block, std::string(key) + "." + std::to_string(i), values[i]);
 }
 
+std::string with_directory(const std::string& text, const std::string& directory) {
+  std::string said;
+  for (size_t i = 0; i < text.size(); i++) {
+    if (text[i] != '%')
+      said.push_back(text[i]);
+    else if (text[++i] == 'd')
+      said += directory;
+    else
+      said.push_back('%');
+  }
+  return said;
+}
+
 const char* sandbox_text(SandboxMode mode) {
   return mode == SandboxMode::kFull ? "full" : "seccomp-only";
 }
 
 }  // namespace
 
-std::string backend_start_block(const BackendConfig& backend, SandboxMode sandbox, bool prestart) {
+std::string scope_directory(const Config& config, const BackendConfig& backend, uint32_t uid) {
+  return config.state_directory + "/tokens/" + backend.name + "/" + std::to_string(uid);
+}
+
+std::string directory_text_problem(const std::string& text) {
+  for (size_t i = 0; i < text.size(); i++)
+    if (text[i] == '%' && text[++i] != 'd' && text[i] != '%')
+      return "has a % that stands for nothing; write %d, or %% for %";
+  return "";
+}
+
+std::string backend_start_block(const BackendConfig& backend, SandboxMode sandbox, bool prestart,
+                                const std::string& directory) {
   std::string block;
   add(&block, "module", backend.module);
   add(&block, "name", backend.name);
-  add_list(&block, "env", backend.environment);
+  std::vector<std::string> environment = backend.environment;
+  if (!directory.empty()) {
+    for (std::string& entry : environment) entry = with_directory(entry, directory);
+    add(&block, "directory", directory);
+    if (!backend.skeleton.empty()) add(&block, "skeleton", backend.skeleton);
+  }
+  add_list(&block, "env", environment);
   add_list(&block, "read", backend.read);
   add_list(&block, "write", backend.write);
   add(&block, "memory", std::to_string(backend.memory_mib));

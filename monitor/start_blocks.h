@@ -37,8 +37,16 @@ namespace mp11 {
 /* What the backend's reader takes at most, with room for what is added here. */
 inline constexpr size_t kStartBlockOctets = 255u << 10;
 
-/* `prestart`: it shall call C_Initialize at once, before anybody asks. */
-std::string backend_start_block(const BackendConfig& backend, SandboxMode sandbox, bool prestart);
+/*
+ * `prestart`: it shall call C_Initialize at once, before anybody asks. `directory` is that of the
+ * token, of isolate = token; else empty.
+ */
+std::string backend_start_block(const BackendConfig& backend, SandboxMode sandbox, bool prestart,
+                                const std::string& directory);
+/* Of a token of isolate = token, which has this uid. */
+std::string scope_directory(const Config& config, const BackendConfig& backend, uint32_t uid);
+/* What is wrong with text in which %d is that directory; empty: nothing. */
+std::string directory_text_problem(const std::string& text);
 std::string auth_start_block(const Config& config);
 
 }  // namespace mp11

@@ -94,10 +94,14 @@ std::string take_attribute(std::string_view attribute, TokenName* name) {
 
 }  // namespace
 
+bool is_token_uri(const std::string& text) { /* RFC 3986, 3.1 */
+  return ::strncasecmp(text.c_str(), kScheme.data(), kScheme.size()) == 0;
+}
+
 Result<TokenName> name_token(const std::string& text) {
   TokenName name;
   name.text = text;
-  if (::strncasecmp(text.c_str(), kScheme.data(), kScheme.size()) != 0) { /* RFC 3986, 3.1 */
+  if (!is_token_uri(text)) {
     name.label = text;
     if (text.empty() || text.size() > 32)
       return Error{0, "is not usable; a token's label has 1 to 32 octets"};

@@ -39,6 +39,9 @@ struct TokenName {
   std::string label, manufacturer, model, serial;
 };
 
+/* Whether it begins as a URI, and is none of labels. */
+bool is_token_uri(const std::string& text);
+
 /*
  * "pkcs11:..." is a URI (RFC 7512) with at least one of token, manufacturer, model and serial, each
  * at most as long as its field of CK_TOKEN_INFO; with other attributes it names something else than

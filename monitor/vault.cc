@@ -52,8 +52,8 @@ const Vault::Row Vault::kRows[] = {
     {RecordType::kVaultEnd, kVerdictAwaited | kAllowedAwaited | kTold, &Vault::answer_end},
 };
 
-Vault::Vault(EventLoop* loop, Policy policy, UniqueFd control)
-    : loop_(loop), policy_(std::move(policy)) {
+Vault::Vault(EventLoop* loop, Policy policy, std::unique_ptr<VaultState> state, UniqueFd control)
+    : loop_(loop), policy_(std::move(policy)), state_(std::move(state)) {
   control_ = Watch(loop_, std::move(control), EPOLLIN, [this](uint32_t) { on_control(); });
 }
 
@@ -173,33 +173,81 @@ bool Vault::take_verdict(Connection* connection, const Verdict& verdict, bool fr
     return false; /* auth may not speak for local users */
   }
   connection->verdict = verdict;
-  connection->tokens = policy_.matches(verdict);
-  std::erase_if(connection->tokens, [](const Policy::Match& m) { return m.layers.empty(); });
+  look_through_policy(connection);
   connection->phase = kAllowedAwaited;
   Allow allow = make_record<Allow>(RecordType::kAllow);
   allow.connection = connection->name;
-  for (const Policy::Match& match : connection->tokens)
-    for (const PolicyLayer* layer : seen_layers(match)) allow.backends[layer->backend] = 1;
+  allow.count = static_cast<uint32_t>(connection->backends.size());
+  std::copy(connection->backends.begin(), connection->backends.end(), allow.backends);
   allow.verdict = verdict;
   tell_priv(allow);
   return true;
 }
 
-/* ---- monitor */
+/* ---- the policy, for one principal */
 
-std::vector<const PolicyLayer*> Vault::seen_layers(const Policy::Match& match) const {
-  const std::span<const PolicyLayer> all = policy_.layers(policy_.tokens()[match.token]);
-  std::vector<const PolicyLayer*> seen;
-  for (const Policy::LayerMatch& one : match.layers) seen.push_back(&all[one.layer]);
+/* A layer that is not to be had is left out, as one whose library does not answer would be. */
+void Vault::look_through_policy(Connection* connection) {
+  const Verdict& verdict = connection->verdict;
+  for (const Policy::Match& match : policy_.matches(verdict)) {
+    const PolicyToken& token = policy_.tokens()[match.token];
+    SeenToken seen{&token, person_text(token.label, verdict.principal), token.serial, {}};
+    seen.label.resize(std::min(seen.label.size(), sizeof PortfolioToken::label - 1));
+    if (names_person(token.label) && !seen.serial.empty())
+      seen.serial = serial_of(seen.serial + verdict.principal);
+    for (const Policy::LayerMatch& one : match.layers) {
+      const PolicyLayer& layer = policy_.layers(token)[one.layer];
+      Result<SeenLayer> its = see_layer(layer, connection);
+      if (its) {
+        seen.layers.push_back(*its);
+        continue;
+      }
+      const bool required = (layer.flags & kLayerRequired) != 0;
+      log_error("connection %llu: %s sees no %s of \"%s\" on %s: %s",
+                static_cast<unsigned long long>(connection->name), verdict.principal,
+                required ? "token" : "layer", token.label, policy_.backends()[layer.backend].name,
+                its.error().text.c_str());
+      if (!required) continue;
+      seen.layers.clear();
+      break;
+    }
+    if (!seen.layers.empty()) connection->tokens.push_back(std::move(seen));
+  }
+}
+
+Result<Vault::SeenLayer> Vault::see_layer(const PolicyLayer& layer, Connection* connection) {
+  SeenLayer seen{&layer, layer.at_backend, 0};
+  const PolicyBackend& backend = policy_.backends()[layer.backend];
+  if (layer.of_person[0] != '\0') {
+    const std::string label = person_text(layer.of_person, connection->verdict.principal);
+    if (label.size() >= sizeof seen.at_backend.label)
+      return Error{0, "a token's label has at most 32 octets, and not " + label};
+    std::memcpy(seen.at_backend.label, label.data(), label.size());
+  }
+  AllowedBackend allowed{layer.backend, 0};
+  if (backend.isolates_tokens()) {
+    if (state_ == nullptr) return Error{0, "there is no state-directory"};
+    const std::string name = token_name(seen.at_backend);
+    Result<uint32_t> uid = state_->uid_of(backend.name, name, backend.first_uid, backend.last_uid);
+    if (!uid) return Error{0, "token " + name + ": " + uid.error().text};
+    allowed.uid = *uid;
+  }
+  std::vector<AllowedBackend>& all = connection->backends;
+  auto place = std::find_if(all.begin(), all.end(), [&](const AllowedBackend& other) {
+    return other.backend == allowed.backend && other.uid == allowed.uid;
+  });
+  if (place == all.end() && all.size() >= limits::kBackends)
+    return Error{0, "more backends than one connection may have"};
+  seen.number = static_cast<uint32_t>(place - all.begin());
+  if (place == all.end()) all.push_back(allowed);
   return seen;
 }
 
+/* ---- monitor */
+
 void Vault::queue_portfolio(Connection* connection) {
-  std::vector<bool> told(policy_.backends().size());
-  auto queue_backend = [&](uint32_t number) {
-    if (told[number]) return;
-    told[number] = true;
-    const PolicyBackend& from = policy_.backends()[number];
+  for (uint32_t number = 0; number < connection->backends.size(); number++) {
+    const PolicyBackend& from = policy_.backends()[connection->backends[number].backend];
     PortfolioBackend backend = make_record<PortfolioBackend>(RecordType::kPortfolioBackend);
     backend.backend = number;
     backend.flags = from.flags;
@@ -208,25 +256,23 @@ void Vault::queue_portfolio(Connection* connection) {
     backend.deadline_long_ms = from.deadline_long_ms;
     std::memcpy(backend.name, from.name, sizeof backend.name);
     connection->unsent.push_back(octets_of(backend));
-  };
-  for (const Policy::Match& match : connection->tokens)
-    for (const PolicyLayer* layer : seen_layers(match)) queue_backend(layer->backend);
-  for (const Policy::Match& match : connection->tokens) {
-    const PolicyToken& from = policy_.tokens()[match.token];
+  }
+  for (const SeenToken& seen : connection->tokens) {
     PortfolioToken token = make_record<PortfolioToken>(RecordType::kPortfolioToken);
-    token.slot = from.slot;
-    token.flags = from.flags;
-    token.layers = static_cast<uint32_t>(match.layers.size());
-    std::memcpy(token.label, from.label, sizeof token.label);
-    std::memcpy(token.serial, from.serial, sizeof token.serial);
+    token.slot = seen.token->slot;
+    token.flags = seen.token->flags;
+    token.layers = static_cast<uint32_t>(seen.layers.size());
+    std::memcpy(token.label, seen.label.data(), seen.label.size());
+    std::memcpy(token.serial, seen.serial.data(), seen.serial.size());
     connection->unsent.push_back(octets_of(token));
-    for (const PolicyLayer* its : seen_layers(match)) {
+    for (const SeenLayer& one : seen.layers) {
+      const PolicyLayer* its = one.layer;
       PortfolioLayer layer = make_record<PortfolioLayer>(RecordType::kPortfolioLayer);
-      layer.backend = its->backend;
+      layer.backend = one.number;
       layer.flags = its->flags;
       layer.pin = its->pin;
       layer.creates = its->creates;
-      layer.at_backend = its->at_backend;
+      layer.at_backend = one.at_backend;
       connection->unsent.push_back(octets_of(layer));
       if (const FilterPlan* plan = policy_.filter(*its); plan != nullptr) {
         PortfolioFilter filter = make_record<PortfolioFilter>(RecordType::kPortfolioFilter);

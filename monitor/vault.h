@@ -45,28 +45,42 @@
 #include "event_loop.h"
 #include "policy.h"
 #include "record_io.h"
+#include "vault_state.h"
 
 namespace mp11 {
 
 class Vault {
  public:
   /*
-   * `loop` outlives the vault. `control` is the socket to [priv]; when it hangs up, portfolios that
-   * are under way are still delivered, and then the loop stops.
+   * `loop` outlives the vault. `state` is nullptr where the policy needs none. `control` is the
+   * socket to [priv]; when it hangs up, portfolios that are under way are still delivered, and then
+   * the loop stops.
    */
-  Vault(EventLoop* loop, Policy policy, UniqueFd control);
+  Vault(EventLoop* loop, Policy policy, std::unique_ptr<VaultState> state, UniqueFd control);
   Vault(const Vault&) = delete;
 
   size_t connections() const { return connections_.size(); }
 
  private:
   enum Phase : uint32_t { kVerdictAwaited = 1, kAllowedAwaited = 2, kTold = 4 };
+  /* What of the policy is that principal's, and how it is called for it. */
+  struct SeenLayer {
+    const PolicyLayer* layer;
+    BackendToken at_backend;
+    uint32_t number; /* of its backend, in Connection::backends */
+  };
+  struct SeenToken {
+    const PolicyToken* token;
+    std::string label, serial;
+    std::vector<SeenLayer> layers; /* at least one */
+  };
   struct Connection {
     uint64_t name = 0;
     Phase phase = kVerdictAwaited;
     Watch auth, monitor;
     Verdict verdict{};
-    std::vector<Policy::Match> tokens;       /* that it sees, once the verdict is there */
+    std::vector<AllowedBackend> backends;    /* once the verdict is there */
+    std::vector<SeenToken> tokens;           /* the same */
     std::deque<std::vector<uint8_t>> unsent; /* for the monitor */
   };
   /* One row for each request from [priv]: its type, in which phases of the connection, who answers.
@@ -88,7 +102,8 @@ class Vault {
 
   /* False when the verdict is not one to act on. */
   bool take_verdict(Connection* connection, const Verdict& verdict, bool from_auth);
-  std::vector<const PolicyLayer*> seen_layers(const Policy::Match& match) const;
+  void look_through_policy(Connection* connection);
+  Result<SeenLayer> see_layer(const PolicyLayer& layer, Connection* connection);
   void queue_portfolio(Connection* connection);
   void flush(Connection* connection);
   static void forget_unsent(Connection* connection);
@@ -101,6 +116,7 @@ class Vault {
 
   EventLoop* loop_;
   Policy policy_;
+  std::unique_ptr<VaultState> state_;
   Watch control_;
   std::map<uint64_t, Connection> connections_;
 };

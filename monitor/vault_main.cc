@@ -25,11 +25,18 @@
  * multip11-vault: see vault.h for what it does.
  *
  * Descriptors: 0 and 1 /dev/null; 2 pipe to multip11-log; 3 control socket to [priv]; 4 the policy,
- * a sealed memfd.
+ * a sealed memfd; 5, where the policy needs a state, the directory of that.
  *
  * Trust: the sandbox stands before the first octet is read. The policy is [priv]'s and checked all
  * the same; a vault that cannot read it does not start.
  */
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
+
 #include "os_memfd.h"
 #include "process_start.h"
 #include "vault.h"
@@ -40,14 +47,35 @@ namespace {
 /* Larger than the largest policy: 65536 rules, 16384 layers, 4096 filters and PINs. */
 constexpr size_t kPolicyOctets = 64u << 20;
 
+constexpr int kStateFd = 5;
+constexpr size_t kStateOctets = 1u << 30; /* the database: some hundred for each token */
+
+/* The working directory is then that of the state. False: there is none. */
+bool enter_state_directory() {
+  UniqueFd directory(kStateFd);
+  if (::fcntl(kStateFd, F_GETFD) < 0) {
+    (void)directory.release();
+    return false;
+  }
+  if (::fchdir(kStateFd) != 0) fatal("state-directory: %s", std::strerror(errno));
+  ::umask(077);
+  return true;
+}
+
 int vault_main(int argc, char** argv) {
   ProcessStart start = process_start("multip11-vault", argc, argv);
   SelfLimits limits;
   limits.files = kKeepLimit;   /* two sockets for each connection */
   limits.file_size = 1u << 20; /* the seccomp filter is compiled through a memfd, which counts */
+  const bool has_state = enter_state_directory(); /* before there is another descriptor 5 */
   Result<EventLoop> loop = EventLoop::create();
   if (!loop) fatal("%s", loop.error().text.c_str());
-  limit_program(Program::kVault, start, limits, {});
+  LandlockSpec files;
+  if (has_state) {
+    limits.file_size = kStateOctets;
+    files.paths.push_back({".", PathAccess::kReadWriteCreate});
+  }
+  limit_program(has_state ? Program::kVaultState : Program::kVault, start, limits, files);
   UniqueFd memfd(4);
   Result<SecureBuffer> octets = read_sealed_memfd(memfd.get(), kPolicyOctets);
   if (!octets) fatal("policy: %s", octets.error().text.c_str());
@@ -56,7 +84,13 @@ int vault_main(int argc, char** argv) {
   log_verbose("policy of %zu tokens on %zu backends", policy->tokens().size(),
               policy->backends().size());
   memfd.reset();
-  Vault vault(&*loop, std::move(*policy), UniqueFd(3));
+  std::unique_ptr<VaultState> state;
+  if (has_state) {
+    Result<std::unique_ptr<VaultState>> opened = VaultState::open("state.db");
+    if (!opened) fatal("%s", opened.error().text.c_str());
+    state = std::move(*opened);
+  }
+  Vault vault(&*loop, std::move(*policy), std::move(state), UniqueFd(3));
   loop->run();
   return 0;
 }

@@ -105,7 +105,8 @@ void records_to_priv(const std::string& mode, uint64_t connection) {
   if (mode == "allow") {
     Allow allow = make_record<Allow>(RecordType::kAllow);
     allow.connection = connection;
-    std::memset(allow.backends, 1, sizeof allow.backends);
+    allow.count = 2;
+    allow.backends[1].backend = 1;
     send_record(kControl, allow);
   }
   for (uint64_t other = 1; mode == "end" && other < connection; other++) {

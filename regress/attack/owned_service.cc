@@ -92,10 +92,10 @@ void auth(const std::string& mode, RecordBuffer* record) {
   }
 }
 
-Allow allow_of(uint64_t connection, std::initializer_list<size_t> backends) {
+Allow allow_of(uint64_t connection, std::initializer_list<AllowedBackend> backends) {
   Allow out = make_record<Allow>(RecordType::kAllow);
   out.connection = connection;
-  for (size_t one : backends) out.backends[one] = 1;
+  for (const AllowedBackend& one : backends) out.backends[out.count++] = one;
   out.verdict = verdict(kVerdictLocal, "uid:61998");
   return out;
 }
@@ -110,11 +110,20 @@ void vault(const std::string& mode, RecordBuffer* record, std::map<uint64_t, Uni
   if (const auto* start = record->as<VaultConnection>(RecordType::kVaultConnection)) {
     const uint64_t name = start->connection;
     (*monitors)[name] = std::move(record->fds()[0]);
-    if (mode == "flags") {
+    if (mode == "count") {
       Allow allow = allow_of(name, {});
-      allow.backends[0] = 2;
+      allow.count = limits::kBackends + 1;
       send_record(kControl, allow);
-      return killed_for("flags");
+      return killed_for("count");
+    }
+    if (mode == "unknown" || mode == "uid" || mode == "root" || mode == "other-uid") {
+      /* One that is not configured; the uid of another kind, root's, and another backend's. */
+      const AllowedBackend wrong = mode == "unknown" ? AllowedBackend{3, 0}
+                                   : mode == "uid"   ? AllowedBackend{0, 61999}
+                                   : mode == "root"  ? AllowedBackend{2, 0}
+                                                     : AllowedBackend{2, 61010};
+      send_record(kControl, allow_of(name, {{0, 0}, wrong}));
+      return killed_for(mode.c_str());
     }
     if (mode == "spawn") {
       send_record(kControl, make_record<Spawn>(RecordType::kSpawn));
@@ -126,16 +135,13 @@ void vault(const std::string& mode, RecordBuffer* record, std::map<uint64_t, Uni
     if (mode == "beyond") {
       for (uint64_t other = 0; other < 3 * name; other++)
         if (other != name) send_record(kControl, end_of(UINT64_MAX - other));
-      send_record(kControl, allow_of(UINT64_MAX, {0, 1}));
-      /* Far beyond the configuration's two. */
-      send_record(kControl, allow_of(name, {0, 2, limits::kBackends - 1}));
-    } else {
-      send_record(kControl, allow_of(name, {0}));
+      send_record(kControl, allow_of(UINT64_MAX, {{0, 0}, {1, 0}}));
     }
+    send_record(kControl, allow_of(name, {{0, 0}}));
   } else if (const auto* allowed = record->as<ConnectionName>(RecordType::kAllowed)) {
     const uint64_t name = allowed->connection;
     if (!(*monitors)[name]) return;
-    if (mode == "widen") send_record(kControl, allow_of(name, {0, 1}));
+    if (mode == "widen") send_record(kControl, allow_of(name, {{0, 0}, {1, 0}}));
     portfolio((*monitors)[name].get());
     say("portfolio sent");
     if (mode == "widen") monitors->erase(name); /* its second kAllowed is of no interest */

@@ -28,8 +28,10 @@
 # nothing that the configuration has not, and has neither keytab, network nor host.
 #
 # attack: asks-for-backends a request for a backend ends it
-# attack: wrong-flags words with a flag that is none end it
-# attack: beyond-configuration backends that are not configured, and connections that are none
+# attack: wrong-count words for more backends than a record holds end it
+# attack: unknown-backend a backend that is not configured ends it
+# attack: runs-as-another a uid that is not of that backend's range, or none, ends it
+# attack: beyond-configuration words for connections that are none give nothing
 # attack: widens-running a running connection is given nothing more
 # attack: sends-descriptors descriptors that nobody asked for stay nowhere in [priv]
 # attack: back-to-work another vault takes its place
@@ -48,6 +50,10 @@ pool-size = 1
 log-level = verbose
 $mine
 $BACKEND_TEXT
+state-directory = "$MULTIP11_TMP/state"
+backend apart {
+  module = "$SOFTHSM_MODULE" isolate = token uids = "61900-61999"
+}
 token mine { layer { backend = hsm token = mine } access = read-write allow = {"uid:0"} }
 token others { layer { backend = other token = others } access = read-write allow = {"uid:0"} }
 END
@@ -56,16 +62,18 @@ knock() {
   timeout 30 setpriv --reuid=61998 --regid=61998 --clear-groups "$LIBEXEC/p11test" "$MODULE" slots \
     >/dev/null 2>&1 </dev/null
 }
-for what in spawn flags beyond widen descriptors; do
+for what in spawn count unknown uid root other-uid beyond widen descriptors; do
   mode $what
   : >"$daemon_log"
   daemon_up
   before=$(descriptors)
   knock
   case $what in
-  spawn | flags)
-    name=asks-for-backends
-    [ $what = flags ] && name=wrong-flags
+  spawn | count | unknown | uid | root | other-uid)
+    name=runs-as-another
+    [ $what = spawn ] && name=asks-for-backends
+    [ $what = count ] && name=wrong-count
+    [ $what = unknown ] && name=unknown-backend
     wait_for 20 said "multip11-vault.* broke the form"
     attack_match $name 'multip11-vault\[[0-9]*\] broke the form of its records; killed' \
       "$(cat "$daemon_log")"

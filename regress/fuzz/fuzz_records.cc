@@ -121,7 +121,7 @@ class VaultWorld {
     auto pair = record_pair();
     FUZZ_REQUIRE(pair);
     priv_ = std::move(pair->first);
-    vault_ = std::make_unique<Vault>(&loop_, policy(), std::move(pair->second));
+    vault_ = std::make_unique<Vault>(&loop_, policy(), nullptr, std::move(pair->second));
   }
 
   void run(Input in) {
@@ -233,12 +233,18 @@ class VaultWorld {
       connections_[allow->connection].asked = true;
       const Policy known = policy();
       const std::vector<Policy::Match> visible = known.matches(allow->verdict);
+      FUZZ_REQUIRE(allow->count <= limits::kBackends);
       for (uint32_t backend = 0; backend < limits::kBackends; backend++) {
         bool may = false;
+        size_t given = 0;
+        for (uint32_t i = 0; i < allow->count; i++) {
+          FUZZ_REQUIRE(allow->backends[i].uid == 0);
+          given += allow->backends[i].backend == backend;
+        }
         for (const Policy::Match& match : visible)
           for (const Policy::LayerMatch& one : match.layers)
             may |= known.layers(known.tokens()[match.token])[one.layer].backend == backend;
-        FUZZ_REQUIRE(allow->backends[backend] == (may ? 1 : 0));
+        FUZZ_REQUIRE(given == (may ? 1u : 0u));
       }
     }
     for (auto& [name, connection] : connections_)

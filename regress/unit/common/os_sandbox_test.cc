@@ -57,12 +57,13 @@ using test::in_child;
 
 namespace {
 
-constexpr Program kAll[] = {Program::kPriv,    Program::kAuth, Program::kVault,   Program::kLog,
-                            Program::kMonitor, Program::kNet,  Program::kBackend, Program::kRemote};
+constexpr Program kAll[] = {Program::kPriv,       Program::kAuth,    Program::kVault,
+                            Program::kVaultState, Program::kLog,     Program::kMonitor,
+                            Program::kNet,        Program::kBackend, Program::kRemote};
 /* All but [priv], whose table only denies. */
-constexpr Program kConfined[] = {Program::kAuth,    Program::kVault, Program::kLog,
-                                 Program::kMonitor, Program::kNet,   Program::kBackend,
-                                 Program::kRemote};
+constexpr Program kConfined[] = {Program::kAuth,    Program::kVault,   Program::kVaultState,
+                                 Program::kLog,     Program::kMonitor, Program::kNet,
+                                 Program::kBackend, Program::kRemote};
 
 unsigned set(std::initializer_list<Program> programs) {
   unsigned out = 0;
@@ -72,7 +73,7 @@ unsigned set(std::initializer_list<Program> programs) {
 bool in(unsigned programs, Program program) {
   return (programs >> static_cast<unsigned>(program) & 1) != 0;
 }
-const unsigned kFiles = set({Program::kBackend, Program::kRemote});
+const unsigned kFiles = set({Program::kBackend, Program::kRemote, Program::kVaultState});
 const unsigned kBackend = set({Program::kBackend});
 const unsigned kRemote = set({Program::kRemote});
 

@@ -309,7 +309,7 @@ BOOST_AUTO_TEST_CASE(each_mistake_has_its_line) {
   BOOST_TEST(only_error(dir, first("log-level = loud"), 1, "write info or error"));
   BOOST_TEST(only_error(dir, first("log-target = \"file:x\""), 1, "file:/ABSOLUTE/PATH"));
   BOOST_TEST(only_error(dir, first("sandbox = none"), 1, "write full or seccomp-only"));
-  BOOST_TEST(only_error(dir, first("state-directory = \"/x\""), 1, "not built yet"));
+  BOOST_TEST(only_error(dir, first("state-directory = x"), 1, "write it from the root"));
   BOOST_TEST(only_error(dir, first("principal = host"), 1, "has no realm"));
   BOOST_TEST(only_error(dir, first("principal = \"*@R\""), 1, "is a pattern"));
   BOOST_TEST(only_error(dir, first("keytab = \"/nonexistent\""), 1, "No such file"));
@@ -381,7 +381,9 @@ BOOST_AUTO_TEST_CASE(backends) {
   auto bad = [&](const std::string& body, const std::string& part) {
     return only_error(dir, head + backend(dir, "\n" + body) + kToken, 5, part);
   };
-  BOOST_TEST(bad("isolate = token", "not built yet"));
+  BOOST_TEST(bad("isolate = process", "write backend or token"));
+  BOOST_TEST(bad("uids = \"70000-70009\" isolate = backend", "belongs to isolate = token"));
+  BOOST_TEST(bad("skeleton = \"/etc\"", "belongs to isolate = token"));
   BOOST_TEST(bad("environment = {\"=x\"}", "NAME=VALUE"));
   BOOST_TEST(bad("environment = {\"LD_PRELOAD=x\"}", "no effect"));
   BOOST_TEST(bad("read = {\"etc\"}", "relative"));

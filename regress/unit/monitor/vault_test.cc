@@ -69,13 +69,22 @@ Policy policy_of(const Config& config) {
   return std::move(*policy);
 }
 
+/* "INDEX/UID" of each, in the order of their numbers. */
+std::string backends_of(const Allow& allow) {
+  std::string text;
+  for (uint32_t i = 0; i < allow.count; i++)
+    text += (i != 0 ? " " : "") + std::to_string(allow.backends[i].backend) + "/" +
+            std::to_string(allow.backends[i].uid);
+  return text;
+}
+
 /* A vault with the test in the places of [priv], auth and monitor. */
 struct Fixture {
   explicit Fixture(const Config& config = sample()) : loop(std::move(*EventLoop::create())) {
     auto pair = record_pair();
     BOOST_REQUIRE(pair.ok());
     control = std::move(pair->first);
-    vault = std::make_unique<Vault>(&loop, policy_of(config), std::move(pair->second));
+    vault = std::make_unique<Vault>(&loop, policy_of(config), nullptr, std::move(pair->second));
   }
   /* Introduces a connection; `has` with that verdict. */
   void connect(uint64_t name, const Verdict* has = nullptr) {
@@ -137,8 +146,7 @@ BOOST_AUTO_TEST_CASE(a_verdict_becomes_a_portfolio_only_after_priv_noted_it) {
   auto allow = f.take<Allow>(f.control, RecordType::kAllow);
   BOOST_REQUIRE(allow.has_value());
   BOOST_TEST(allow->connection == 5u);
-  BOOST_TEST(allow->backends[0] == 1);
-  BOOST_TEST(allow->backends[1] == 0);
+  BOOST_TEST(backends_of(*allow) == "0/0");
   BOOST_TEST(std::memcmp(&allow->verdict, &v, sizeof v) == 0);
   BOOST_TEST((f.look(f.monitor) == RecordStatus::kAgain)); /* [priv] has not said so yet */
   f.allowed(5);
@@ -222,8 +230,7 @@ BOOST_AUTO_TEST_CASE(local_clients_have_their_verdict_from_priv) {
   f.connect(4, &v);
   auto allow = f.take<Allow>(f.control, RecordType::kAllow);
   BOOST_REQUIRE(allow.has_value());
-  BOOST_TEST(allow->backends[0] == 1); /* of one of its layers each */
-  BOOST_TEST(allow->backends[1] == 1);
+  BOOST_TEST(backends_of(*allow) == "1/0 0/0"); /* of one of its layers each */
   f.allowed(4);
   for (int i = 0; i < 2; i++)
     BOOST_TEST(f.take<PortfolioBackend>(f.monitor, RecordType::kPortfolioBackend).has_value());
@@ -234,9 +241,9 @@ BOOST_AUTO_TEST_CASE(local_clients_have_their_verdict_from_priv) {
   auto upper = f.take<PortfolioLayer>(f.monitor, RecordType::kPortfolioLayer);
   auto lower = f.take<PortfolioLayer>(f.monitor, RecordType::kPortfolioLayer);
   BOOST_REQUIRE((upper.has_value() && lower.has_value()));
-  BOOST_TEST(upper->backend == 1u);
+  BOOST_TEST(upper->backend == 0u); /* numbers of this connection, in the order of kAllow */
   BOOST_TEST(upper->flags == uint32_t{kLayerReadOnly});
-  BOOST_TEST(lower->backend == 0u);
+  BOOST_TEST(lower->backend == 1u);
   BOOST_TEST(lower->flags == uint32_t{kLayerRequired});
   BOOST_TEST(lower->pin == uint32_t{kPinNone});
 }
@@ -301,8 +308,7 @@ BOOST_AUTO_TEST_CASE(a_layer_that_is_for_others) {
   f.connect(4, &v);
   auto allow = f.take<Allow>(f.control, RecordType::kAllow);
   BOOST_REQUIRE(allow.has_value());
-  BOOST_TEST(allow->backends[0] == 1);
-  BOOST_TEST(allow->backends[1] == 0);
+  BOOST_TEST(backends_of(*allow) == "0/0");
   f.allowed(4);
   BOOST_TEST(f.take<PortfolioBackend>(f.monitor, RecordType::kPortfolioBackend).has_value());
   auto token = f.take<PortfolioToken>(f.monitor, RecordType::kPortfolioToken);
@@ -321,7 +327,7 @@ BOOST_AUTO_TEST_CASE(a_stranger_gets_an_empty_portfolio) {
   f.connect(4, &v);
   auto allow = f.take<Allow>(f.control, RecordType::kAllow);
   BOOST_REQUIRE(allow.has_value());
-  for (uint8_t backend : allow->backends) BOOST_TEST(backend == 0);
+  BOOST_TEST(backends_of(*allow) == "");
   f.allowed(4);
   BOOST_TEST(f.take<PortfolioEnd>(f.monitor, RecordType::kPortfolioEnd).has_value());
 }

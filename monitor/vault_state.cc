@@ -1,0 +1,147 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+#include "vault_state.h"
+
+#include <sqlite3.h>
+
+#include <string_view>
+
+namespace mp11 {
+namespace {
+
+/* How long another vault's transaction is waited for. */
+constexpr int kBusyMs = 5000;
+/* Of the tables below; a file of another is not touched. */
+constexpr int kFormat = 1;
+
+/*
+ * FULL and DELETE: a uid that was given is on the disk before it is used. A uid stays given when
+ * its range has changed, hence no CHECK of it.
+ */
+constexpr char kSettings[] =
+    "PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL; PRAGMA mmap_size = 0;"
+    "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;";
+constexpr char kTables[] =
+    "CREATE TABLE scope (backend TEXT NOT NULL, token TEXT NOT NULL, uid INTEGER NOT NULL UNIQUE,"
+    " PRIMARY KEY (backend, token)) STRICT, WITHOUT ROWID;"
+    "PRAGMA user_version = 1;";
+
+}  // namespace
+
+/* One prepared statement; what is bound must outlive it. */
+class VaultState::Statement {
+ public:
+  Statement(sqlite3* database, const char* sql) {
+    (void)sqlite3_prepare_v2(database, sql, -1, &statement_, nullptr);
+  }
+  ~Statement() { sqlite3_finalize(statement_); }
+  Statement(const Statement&) = delete;
+  Statement& bind(int place, std::string_view text) {
+    if (statement_ != nullptr)
+      sqlite3_bind_text(statement_, place, text.data(), static_cast<int>(text.size()),
+                        SQLITE_STATIC);
+    return *this;
+  }
+  Statement& bind(int place, uint32_t number) {
+    if (statement_ != nullptr) sqlite3_bind_int64(statement_, place, number);
+    return *this;
+  }
+  /* SQLITE_ROW, SQLITE_DONE, or an error. */
+  int step() { return statement_ != nullptr ? sqlite3_step(statement_) : SQLITE_ERROR; }
+  bool is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
+  int64_t number(int column) const { return sqlite3_column_int64(statement_, column); }
+
+ private:
+  sqlite3_stmt* statement_ = nullptr;
+};
+
+VaultState::~VaultState() { sqlite3_close(database_); }
+
+Error VaultState::error() const { return Error{0, sqlite3_errmsg(database_)}; }
+
+Status VaultState::execute(const char* sql) {
+  if (sqlite3_exec(database_, sql, nullptr, nullptr, nullptr) == SQLITE_OK) return ok();
+  return error();
+}
+
+Result<std::unique_ptr<VaultState>> VaultState::open(const std::string& file) {
+  std::unique_ptr<VaultState> state(new VaultState);
+  constexpr int kFlags =
+      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_FULLMUTEX | SQLITE_OPEN_NOFOLLOW;
+  auto failed = [&](const Error& why) { return Error{why.code, file + ": " + why.text}; };
+  if (sqlite3_open_v2(file.c_str(), &state->database_, kFlags, nullptr) != SQLITE_OK)
+    return failed(state->error());
+  sqlite3_busy_timeout(state->database_, kBusyMs);
+  if (Status status = state->execute(kSettings); !status) return failed(status.error());
+  /* Asked within the transaction: another vault may be making the tables. */
+  if (Status status = state->execute("BEGIN IMMEDIATE"); !status) return failed(status.error());
+  int64_t format = -1;
+  {
+    Statement version(state->database_, "PRAGMA user_version");
+    if (version.step() == SQLITE_ROW) format = version.number(0);
+  }
+  if (format != 0 && format != kFormat)
+    return Error{0, file + " is of format " + std::to_string(format) + "; this is multip11 " +
+                        "of format " + std::to_string(kFormat)};
+  if (format == 0)
+    if (Status status = state->execute(kTables); !status) return failed(status.error());
+  if (Status status = state->execute("COMMIT"); !status) return failed(status.error());
+  return state;
+}
+
+Result<uint32_t> VaultState::uid_of(const std::string& backend, const std::string& token,
+                                    uint32_t first, uint32_t last) {
+  if (Status status = execute("BEGIN IMMEDIATE"); !status) return status.error();
+  Result<uint32_t> uid = find_or_give(backend, token, first, last);
+  Status ended = execute(uid ? "COMMIT" : "ROLLBACK");
+  if (uid && !ended) {
+    (void)execute("ROLLBACK");
+    return ended.error();
+  }
+  return uid;
+}
+
+Result<uint32_t> VaultState::find_or_give(const std::string& backend, const std::string& token,
+                                          uint32_t first, uint32_t last) {
+  const std::string range = std::to_string(first) + "-" + std::to_string(last);
+  Statement known(database_, "SELECT uid FROM scope WHERE backend = ? AND token = ?");
+  int answer = known.bind(1, backend).bind(2, token).step();
+  if (answer == SQLITE_ROW) {
+    const int64_t uid = known.number(0);
+    if (uid < first || uid > last)
+      return Error{0, "its uid is " + std::to_string(uid) + ", which is not of uids = " + range};
+    return static_cast<uint32_t>(uid);
+  }
+  if (answer != SQLITE_DONE) return error();
+  Statement highest(database_, "SELECT max(uid) FROM scope WHERE uid BETWEEN ? AND ?");
+  if (highest.bind(1, first).bind(2, last).step() != SQLITE_ROW) return error();
+  const int64_t next = highest.is_null(0) ? first : highest.number(0) + 1;
+  if (next > last) return Error{0, "all of uids = " + range + " are given; widen it"};
+  const uint32_t uid = static_cast<uint32_t>(next);
+  Statement give(database_, "INSERT INTO scope (backend, token, uid) VALUES (?, ?, ?)");
+  if (give.bind(1, backend).bind(2, token).bind(3, uid).step() != SQLITE_DONE) return error();
+  return uid;
+}
+
+}  // namespace mp11

@@ -1,0 +1,73 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/*
+ * What the vault remembers from one start to the next: an SQLite database in a directory of its
+ * own. Nothing of it is ever forgotten by itself.
+ *
+ *   scope    of each backend with isolate = token: its tokens' names, and each one's uid
+ *
+ * Trust: the directory is the vault's alone. That the database cannot be read, or says what cannot
+ * be, is an error of the call, never the vault's end.
+ *
+ * Several vaults may have it open, the old and the new one around a SIGHUP: each call is one
+ * transaction, and waits a few seconds for another's.
+ */
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "result.h"
+
+struct sqlite3;
+struct sqlite3_stmt;
+
+namespace mp11 {
+
+class VaultState {
+ public:
+  /* Makes it where there is none. */
+  static Result<std::unique_ptr<VaultState>> open(const std::string& file);
+  ~VaultState();
+  VaultState(const VaultState&) = delete;
+
+  /*
+   * The uid of a token of a backend. One that has none yet is given the lowest of the range that
+   * nobody has ever had, for good. Fails where none is left, and where the uid that it has is not
+   * of the range any more: what lies there is not lost by changing the configuration.
+   */
+  Result<uint32_t> uid_of(const std::string& backend, const std::string& token, uint32_t first,
+                          uint32_t last);
+
+ private:
+  VaultState() = default;
+  class Statement;
+  Status execute(const char* sql);
+  Error error() const;
+  Result<uint32_t> find_or_give(const std::string& backend, const std::string& token,
+                                uint32_t first, uint32_t last);
+  sqlite3* database_ = nullptr;
+};
+
+}  // namespace mp11

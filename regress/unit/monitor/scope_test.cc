@@ -1,0 +1,318 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/*
+ * isolate = token: names that say something else for each person, and the uid that each token of a
+ * backend has for good. If these failed, two persons' tokens would lie in one directory, open to a
+ * library that one of them has broken.
+ */
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/test/unit_test.hpp>
+#include <cstring>
+#include <fstream>
+#include <set>
+
+#include "person_text.h"
+#include "vault.h"
+
+using namespace mp11;
+
+namespace {
+
+class TempDir {
+ public:
+  TempDir() {
+    char pattern[] = "/tmp/multip11-scope.XXXXXX";
+    path_ = ::mkdtemp(pattern);
+    std::ofstream(file("module.so")) << "x";
+    ::mkdir(file("skeleton").c_str(), 0755);
+  }
+  ~TempDir() { (void)!std::system(("rm -r " + path_).c_str()); }
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
+  LoadedConfig load(const std::string& text) const {
+    std::ofstream(file("conf")) << text;
+    ::chmod(file("conf").c_str(), 0644);
+    return load_config({file("conf"), {}});
+  }
+
+ private:
+  std::string path_;
+};
+
+std::unique_ptr<VaultState> open_state(const TempDir& dir) {
+  Result<std::unique_ptr<VaultState>> state = VaultState::open(dir.file("state.db"));
+  BOOST_REQUIRE_MESSAGE(state.ok(), (state.ok() ? "" : state.error().text));
+  return std::move(*state);
+}
+
+uint32_t uid_of(VaultState* state, const std::string& backend, const std::string& token,
+                uint32_t first = 70000, uint32_t last = 70003) {
+  Result<uint32_t> uid = state->uid_of(backend, token, first, last);
+  return uid ? *uid : 0;
+}
+
+std::string complaint(VaultState* state, const std::string& backend, const std::string& token,
+                      uint32_t first, uint32_t last) {
+  Result<uint32_t> uid = state->uid_of(backend, token, first, last);
+  return uid ? "" : uid.error().text;
+}
+
+bool has(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(scope)
+
+BOOST_AUTO_TEST_CASE(texts_of_persons) {
+  const std::string alice = "alice@EXAMPLE.ORG";
+  BOOST_TEST(person_text("keys of %u", alice) == "keys of alice");
+  BOOST_TEST(person_text("%p", alice) == alice);
+  BOOST_TEST(person_text("100%% %p", "uid:7") == "100% uid:7");
+  BOOST_TEST(person_text("%u", "host/a.b@R") == "host/a.b");
+  BOOST_TEST(person_text("%u", "web") == "web");
+  /* What is no plain letter never looks like another name. */
+  BOOST_TEST(person_text("%u", "a%20b@R") == "a%2520b");
+  BOOST_TEST(person_text("%u", "a b@R") == "a%20b");
+  BOOST_TEST(person_text("%u", "a\\@B@R") == "a%5C@B");
+  BOOST_TEST(person_text("%p", "\xc3\xbc@R") == "%C3%BC@R");
+  for (const char* good : {"%u", "%p", "%%", "a%%b", "keys"})
+    BOOST_TEST(person_text_problem(good) == "");
+  for (const char* bad : {"", "%", "a%", "%d", "%%%", "% p"})
+    BOOST_TEST(person_text_problem(bad) != "");
+  BOOST_TEST(person_text_problem(std::string(kPersonText, 'x')) != "");
+  BOOST_TEST(names_person("x%p"));
+  BOOST_TEST(names_person("%u"));
+  BOOST_TEST(!names_person("%%p"));
+  BOOST_TEST(!names_user("%p"));
+}
+
+BOOST_AUTO_TEST_CASE(a_uid_is_given_once_and_for_good) {
+  TempDir dir;
+  std::unique_ptr<VaultState> state = open_state(dir);
+  const uint32_t alice = uid_of(state.get(), "people", "alice");
+  const uint32_t bob = uid_of(state.get(), "people", "bob");
+  const uint32_t other = uid_of(state.get(), "other", "alice", 80000, 80009);
+  BOOST_TEST(alice == 70000u);
+  BOOST_TEST(bob == 70001u);
+  BOOST_TEST(other == 80000u);
+  state.reset();
+  state = open_state(dir); /* the next start */
+  BOOST_TEST(uid_of(state.get(), "people", "bob") == bob);
+  BOOST_TEST(uid_of(state.get(), "people", "alice") == alice);
+  std::unique_ptr<VaultState> beside = open_state(dir); /* around a SIGHUP */
+  BOOST_TEST(uid_of(beside.get(), "people", "carol") == 70002u);
+  BOOST_TEST(uid_of(state.get(), "people", "carol") == 70002u);
+  BOOST_TEST(uid_of(state.get(), "people", "dave") == 70003u);
+  BOOST_TEST(has(complaint(state.get(), "people", "eve", 70000, 70003), "are given; widen"));
+  BOOST_TEST(uid_of(state.get(), "people", "eve", 70000, 70009) == 70004u);
+  /* A range that was another backend's gives nobody what lies there. */
+  BOOST_TEST(uid_of(state.get(), "other", "eve", 70000, 70009) == 70005u);
+  BOOST_TEST(has(complaint(state.get(), "people", "alice", 90000, 90009), "is not of uids"));
+  BOOST_TEST(uid_of(state.get(), "people", "alice") == alice);
+  /* Names are texts, whatever is in them. */
+  const std::string nasty = "x', 0); DROP TABLE scope; --";
+  BOOST_TEST(uid_of(state.get(), "people", nasty, 70000, 70009) == 70006u);
+  BOOST_TEST(uid_of(state.get(), "people", nasty, 70000, 70009) == 70006u);
+}
+
+BOOST_AUTO_TEST_CASE(what_is_no_database_of_ours_stays_as_it_is) {
+  TempDir dir;
+  std::ofstream(dir.file("state.db")) << "these are somebody's notes, and long enough for a header";
+  BOOST_TEST(!VaultState::open(dir.file("state.db")).ok());
+  std::ifstream in(dir.file("state.db"));
+  std::string text;
+  std::getline(in, text);
+  BOOST_TEST(has(text, "somebody's notes"));
+  BOOST_TEST(!VaultState::open(dir.file("absent/state.db")).ok());
+}
+
+BOOST_AUTO_TEST_CASE(names_of_tokens) {
+  auto name = [](const char* label, const char* manufacturer, const char* serial) {
+    BackendToken token{};
+    std::strcpy(token.label, label);
+    std::strcpy(token.manufacturer, manufacturer);
+    std::strcpy(token.serial, serial);
+    return token_name(token);
+  };
+  BOOST_TEST(name("alice", "", "") == "alice");
+  BOOST_TEST(name("alice", "", "7") == "pkcs11:token=alice;serial=7");
+  BOOST_TEST(name("a;serial=7", "x", "") == "pkcs11:token=a%3Bserial=7;manufacturer=x");
+}
+
+/* The vault gives each its own, numbers them for the connection, and says so to [priv]. */
+BOOST_AUTO_TEST_CASE(each_person_has_a_token_of_its_own) {
+  TempDir dir;
+  Config c;
+  c.backends.resize(2);
+  c.backends[0].name = "plain";
+  c.backends[1].name = "people";
+  c.backends[1].first_uid = 70000;
+  c.backends[1].last_uid = 70001;
+  c.tokens.resize(1);
+  c.tokens[0].label = "desk of %u";
+  c.tokens[0].serial = "77";
+  c.tokens[0].allow = {"*@R"};
+  c.tokens[0].layers.resize(3);
+  c.tokens[0].layers[0].backend = 1;
+  c.tokens[0].layers[0].of_person = true;
+  c.tokens[0].layers[0].at_backend.label = "%u";
+  c.tokens[0].layers[1].backend = 1;
+  c.tokens[0].layers[1].at_backend.label = "group";
+  c.tokens[0].layers[2].backend = 0;
+  struct Seen {
+    std::string label, serial, layers, allowed;
+  };
+  EventLoop loop = std::move(*EventLoop::create());
+  auto control = record_pair();
+  BOOST_REQUIRE(control.ok());
+  Vault vault(&loop, std::move(*Policy::read(serialise_policy(c))), open_state(dir),
+              std::move(control->second));
+  auto turn = [&] {
+    for (int i = 0; i < 10; i++) {
+      loop.after(0, [] {});
+      loop.run_once();
+    }
+  };
+  uint64_t connection = 0;
+  auto seen_by = [&](const std::string& who) {
+    auto monitor = record_pair();
+    BOOST_REQUIRE(monitor.ok());
+    VaultConnection start = make_record<VaultConnection>(RecordType::kVaultConnection);
+    start.connection = ++connection;
+    start.has_verdict = 1;
+    start.verdict = make_record<Verdict>(RecordType::kVerdict);
+    start.verdict.kind = kVerdictKerberos;
+    std::strcpy(start.verdict.principal, who.c_str());
+    const int fd = monitor->first.get();
+    BOOST_REQUIRE((send_record(control->first.get(), start, {&fd, 1}) == RecordStatus::kOk));
+    turn();
+    Seen seen;
+    RecordBuffer record;
+    BOOST_REQUIRE((record.receive(control->first.get(), true) == RecordStatus::kOk));
+    const Allow* allow = record.as<Allow>(RecordType::kAllow);
+    BOOST_REQUIRE(allow != nullptr);
+    for (uint32_t i = 0; i < allow->count; i++)
+      seen.allowed += std::to_string(allow->backends[i].backend) + "/" +
+                      std::to_string(allow->backends[i].uid) + " ";
+    ConnectionName noted = make_record<ConnectionName>(RecordType::kAllowed);
+    noted.connection = connection;
+    send_record(control->first.get(), noted);
+    turn();
+    while (record.receive(monitor->second.get(), true) == RecordStatus::kOk) {
+      if (const auto* token = record.as<PortfolioToken>(RecordType::kPortfolioToken)) {
+        seen.label = token->label;
+        seen.serial = token->serial;
+      }
+      if (const auto* layer = record.as<PortfolioLayer>(RecordType::kPortfolioLayer))
+        seen.layers += std::to_string(layer->backend) + ":" + layer->at_backend.label + " ";
+    }
+    return seen;
+  };
+  const Seen alice = seen_by("alice@R"), bob = seen_by("bob@R"), again = seen_by("alice@R");
+  BOOST_TEST(alice.label == "desk of alice");
+  BOOST_TEST(alice.allowed == "1/70000 1/70001 0/0 ");
+  BOOST_TEST(alice.layers == "0:alice 1:group 2: ");
+  /* The range is used up: bob goes without the layer of his own, and shares the group's. */
+  BOOST_TEST(bob.allowed == "1/70001 0/0 ");
+  BOOST_TEST(bob.layers == "0:group 1: ");
+  BOOST_TEST(bob.serial != alice.serial);
+  BOOST_TEST(again.allowed == alice.allowed);
+  BOOST_TEST(again.serial == alice.serial);
+  /* A label that no token can have. */
+  BOOST_TEST(seen_by(std::string(40, 'x') + "@R").layers == "0:group 1: ");
+}
+
+BOOST_AUTO_TEST_CASE(configuration) {
+  TempDir dir;
+  const std::string users =
+      "users { auth = \"64001:64001\" vault = \"64002:64002\" monitor = \"64003:64003\"\n"
+      "  net = \"64004:64004\" log = \"64005:64005\" }\n"
+      "listener here { path = \"/tmp/nowhere.sock\" peer-uid = yes }\n"
+      "backend plain { module = \"" +
+      dir.file("module.so") + "\" user = \"64010:64010\" }\n";
+  auto text = [&](const std::string& backend, const std::string& token) {
+    return users + "backend people { module = \"" + dir.file("module.so") + "\" " + backend +
+           " }\n" + token + "\n";
+  };
+  const std::string apart = "uids = \"70000-70009\"";
+  const std::string token =
+      "token \"%u\" { layer { backend = people token = \"%u\" } allow = {\"*@R\"} }";
+  LoadedConfig good = dir.load(text(
+      apart + " environment = {\"C=%d/c%%\"} skeleton = \"" + dir.file("skeleton") + "\"", token));
+  BOOST_REQUIRE_MESSAGE(good.config, (good.errors.empty() ? "" : good.errors[0]));
+  BOOST_TEST(good.config->needs_state());
+  BOOST_TEST(good.config->backends[1].first_uid == 70000u);
+  BOOST_TEST(good.config->backends[1].last_uid == 70009u);
+  BOOST_TEST(good.config->tokens[0].layers[0].of_person);
+  const std::string dumped = dump_config(*good.config);
+  LoadedConfig again = dir.load(dumped);
+  BOOST_REQUIRE_MESSAGE(again.config, (again.errors.empty() ? "" : again.errors[0]));
+  BOOST_TEST(dump_config(*again.config) == dumped);
+
+  auto bad = [&](const std::string& backend, const std::string& its_token,
+                 const std::string& part) {
+    LoadedConfig loaded = dir.load(text(backend, its_token));
+    const bool right =
+        loaded.errors.size() == 1 && has(loaded.errors[0], part) && has(loaded.errors[0], ";");
+    for (const std::string& error : loaded.errors)
+      if (!right) BOOST_TEST_MESSAGE("got: " << error);
+    return right;
+  };
+  BOOST_TEST(bad("isolate = token", token, "has no uids"));
+  BOOST_TEST(bad("uids = \"70000\"", token, "is not understood"));
+  BOOST_TEST(bad("uids = \"70009-70000\"", token, "is not understood"));
+  BOOST_TEST(bad("uids = \"0-70000\"", token, "is not understood"));
+  BOOST_TEST(bad("uids = \"999-70000\"", token, "is not understood"));
+  BOOST_TEST(bad("uids = \"70000-4294967295\"", token, "is not understood"));
+  BOOST_TEST(bad("uids = \"64003-64003\"", token, "multip11-monitor"));
+  BOOST_TEST(bad("uids = \"64010-64020\"", token, "backend 'plain'"));
+  BOOST_TEST(bad("uids = \"65533-65535\"", token, "in /etc/passwd"));
+  BOOST_TEST(bad(apart + " user = \"70000:70000\"", token, "each token has its own"));
+  BOOST_TEST(bad(apart + " prestart = 1", token, "not known for whom"));
+  BOOST_TEST(bad(apart + " transparent = yes allow = {\"a@R\"}", token, "whose tokens have names"));
+  BOOST_TEST(bad(apart + " environment = {\"C=%x\"}", token, "write %d"));
+  BOOST_TEST(bad(apart + " skeleton = \"/nonexistent\"", token, "skeleton"));
+  BOOST_TEST(
+      bad(apart, "token a { layer { backend = people } allow = {\"a@R\"} }", "names no token"));
+  BOOST_TEST(bad(apart, "token \"%d\" { layer { backend = people token = x } allow = {\"a@R\"} }",
+                 "stands for nothing"));
+  BOOST_TEST(bad(apart, "token a { layer { backend = people token = \"%\" } allow = {\"a@R\"} }",
+                 "stands for nothing"));
+  for (const char* who :
+       {"\"*@R\", \"a@OTHER\"", "\"*@R\", \"local:a\"", "\"*@R\", \"uid:7\"", "\"group:mixed\""})
+    BOOST_TEST(bad(apart,
+                   "group mixed { members = {\"a@R\", \"a@OTHER\"} } token a { layer { backend = "
+                   "people token = \"%u\" } allow = {" +
+                       std::string(who) + "} }",
+                   "write %p instead"));
+  LoadedConfig two = dir.load(text(apart, token) + "backend more { module = \"" +
+                              dir.file("module.so") + "\" uids = \"70009-70010\" }\n");
+  BOOST_REQUIRE(two.errors.size() == 1u);
+  BOOST_TEST(has(two.errors[0], "backend 'people' among them"));
+}
+
+BOOST_AUTO_TEST_SUITE_END()
