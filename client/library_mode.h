@@ -71,6 +71,8 @@ class LibraryMode final : public MonitorHost {
   void end_backend(uint32_t backend) override;
   void filtered(const Filtered&) override {}        /* its portfolio has no filters */
   void layer_changed(const LayerState&) override {} /* nor several layers */
+  void ask_to_make(const char*) override {}         /* nor tokens on demand */
+  void tell_made(const char*, uint32_t) override {}
   void changed() override { changed_.notify_all(); }
 
   std::unique_ptr<Slot> take_slot();

@@ -72,6 +72,9 @@ enum class RecordType : uint32_t {
   kPortfolioFilter,
   kPortfolioPin,
   kPortfolioEnd,
+  kMakeToken,  /* monitor to vault: a token on demand is not there yet: may I make it? */
+  kMakeAnswer, /* vault to monitor */
+  kTokenMade,  /* monitor to vault: it is, or it could not be; kMakeAnswer follows */
   /* [priv] to net: NetStart. Descriptors: client's connection, net's end of the channel socket,
    * net's end of net--auth. */
   kNetStart = 0x400,
@@ -205,6 +208,9 @@ enum LayerFlags : uint32_t {
   kLayerReadOnly = 1u << 0, /* nothing that lies on it is made, changed or destroyed */
   kLayerRequired = 1u << 1, /* has a say in C_Login, and without it there is no token */
   kLayerFiltered = 1u << 2, /* a PortfolioFilter follows it; the token is no admin's */
+  /* It is made on demand: at_backend has its name as the only label, and its PIN is stored. */
+  kLayerOnDemand = 1u << 3,
+  kLayerUnmade = 1u << 4, /* of those: it has not been made yet */
 };
 
 /* Objects that a filter shows or hides; empty patterns and no classes: whichever. */
@@ -240,7 +246,8 @@ struct PortfolioFilter {
 enum PinMode : uint32_t {
   kPinClient = 1, /* what the client gives C_Login */
   kPinNone,       /* nowhere: nobody logs in there */
-  kPinStored, /* the configuration; a PortfolioPin follows the layer, whose token is no admin's */
+  kPinStored,     /* the daemon; a PortfolioPin follows the layer, whose token is no admin's */
+  kPinDerived,    /* in the policy: of a token on demand, from the master key; then it is stored */
 };
 struct StoredPin {
   uint32_t size; /* octets, 1..sizeof pin */
@@ -251,6 +258,31 @@ struct PortfolioPin {
   RecordHead head;
   StoredPin pin;
 };
+
+/*
+ * Tokens made on demand. A monitor asks; the answer comes when no other monitor is at it. Who is
+ * told to make it does so within the vault's patience, says how it went, and is answered again:
+ * only then is it there. A monitor whose connection ends has given up.
+ */
+inline constexpr size_t kTokenId = 33; /* 32 hexadecimal digits, of 128 bits, and a NUL */
+struct MakeToken {                     /* kMakeToken, kTokenMade */
+  RecordHead head;
+  char id[kTokenId];
+  uint8_t reserved[3];
+  uint32_t made;     /* of kTokenMade: 1: it is; 0: it could not be */
+  uint32_t pin_size; /* of kTokenMade with made: of the user's PIN, as far as the token takes it */
+};
+struct MakeAnswer {
+  RecordHead head;
+  char id[kTokenId];
+  uint8_t reserved[3];
+  uint32_t answer; /* MakeVerdict */
+  StoredPin user;  /* kMakeIt: to be cut to what the token takes; kTokenIsMade: as it is there */
+  StoredPin so;    /* kMakeIt: the same */
+};
+enum MakeVerdict : uint32_t { kMakeIt = 1, kTokenIsMade, kTokenIsNot };
+/* Octets of a derived PIN, and the fewest that may be left of it: 40 bits. */
+inline constexpr size_t kDerivedPin = 32, kLeastDerivedPin = 8;
 
 /* How to treat a backend that some token of the portfolio uses. Sent before the tokens. */
 struct PortfolioBackend {
@@ -328,8 +360,9 @@ static_assert(is_record<Verdict>() && is_record<ConnectionToken>() && is_record<
               is_record<AllowedBackend>() && is_record<ConnectionName>() &&
               is_record<PortfolioToken>() && is_record<PortfolioLayer>() &&
               is_record<PortfolioFilter>() && is_record<PortfolioPin>() &&
-              is_record<PortfolioBackend>() && is_record<PortfolioEnd>() && is_record<NetStart>() &&
-              is_record<MonitorStart>() && is_record<Spawn>() && is_record<Spawned>() &&
-              is_record<LogSource>() && is_record<LogTarget>());
+              is_record<PortfolioBackend>() && is_record<MakeToken>() && is_record<MakeAnswer>() &&
+              is_record<PortfolioEnd>() && is_record<NetStart>() && is_record<MonitorStart>() &&
+              is_record<Spawn>() && is_record<Spawned>() && is_record<LogSource>() &&
+              is_record<LogTarget>());
 
 }  // namespace mp11

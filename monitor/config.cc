@@ -120,6 +120,10 @@ void ConfigChecker::global(const Reader& r) {
   c.unprivileged = r.flag("unprivileged", false);
   c.run_directory = r.absolute("run-directory", kDefaultRunDirectory);
   c.state_directory = r.absolute("state-directory", kDefaultStateDirectory);
+  c.master_key = r.absolute("master-key", "");
+  if (c.master_key.starts_with('/'))
+    if (Status status = check_secret_file(c.master_key); !status)
+      r.error("master-key", "master-key: " + status.error().text);
   libexec(r);
   c.log_level = r.choice("log-level", {"info", "error", "verbose", "debug"});
   log_target(r);
@@ -533,6 +537,10 @@ void ConfigChecker::limits_of_one_configuration() {
 
 void ConfigChecker::usefulness() {
   ways_around_filters();
+  if (config_->needs_master_key() && config_->master_key.empty())
+    errors_->add(1,
+                 "tokens on demand need PINs, and those a master key; add master-key = "
+                 "\"/PATH\", a file that `openssl rand -hex 32` has written");
   if (config_->listeners.empty())
     errors_->add(1, "there is no listener, so nobody could connect; add one");
   if (config_->tokens.empty() && std::none_of(config_->backends.begin(), config_->backends.end(),
@@ -551,8 +559,16 @@ bool Config::has_tcp() const {
                      [](const ListenerConfig& l) { return !l.local; });
 }
 
+bool Config::needs_master_key() const {
+  return std::any_of(tokens.begin(), tokens.end(), [](const TokenConfig& t) {
+    return std::any_of(t.layers.begin(), t.layers.end(),
+                       [](const LayerConfig& layer) { return layer.on_demand; });
+  });
+}
+
 bool Config::needs_state() const {
-  return std::any_of(backends.begin(), backends.end(),
+  return needs_master_key() ||
+         std::any_of(backends.begin(), backends.end(),
                      [](const BackendConfig& b) { return b.isolates_tokens(); });
 }
 

@@ -112,6 +112,7 @@ struct LayerConfig {
   int line = 0;
   uint32_t backend = 0; /* index */
   TokenName at_backend;
+  bool on_demand = false; /* then pin is kPinDerived */
   bool of_person = false; /* the label of at_backend is as in person_text.h */
   bool read_only = false;
   bool required = false;
@@ -144,6 +145,7 @@ struct Config {
   bool unprivileged = false;
   std::string run_directory, libexec_directory;
   std::string state_directory; /* used where needs_state() */
+  std::string master_key;      /* where needs_master_key(); else it may be empty */
   std::string log_level;       /* error, info, verbose or debug */
   LogTargetKind log_target = kLogToSyslog;
   std::string log_file;
@@ -161,6 +163,7 @@ struct Config {
 
   bool has_tcp() const;
   bool needs_state() const;
+  bool needs_master_key() const; /* some token is made on demand */
   /* Of an allow list: the group that "group:NAME" means; nullptr: it is no such entry. */
   const GroupConfig* group_of(const std::string& allow) const {
     if (!allow.starts_with("group:")) return nullptr;

@@ -155,10 +155,13 @@ void dump_token(const Config& c, const TokenConfig& t, Writer* w) {
     w->string("token", layer.at_backend.text);
     w->word("access", layer.read_only ? "read-only" : "read-write");
     w->flag("required", layer.required);
+    if (layer.on_demand) w->flag("on-demand", true);
     if (layer.pin == kPinStored)
       w->string("pin", "file:" + layer.pin_file);
     else
-      w->word("pin", layer.pin == kPinNone ? "none" : "client");
+      w->word("pin", layer.pin == kPinNone      ? "none"
+                     : layer.pin == kPinDerived ? "derived"
+                                                : "client");
     std::vector<std::string> create = create_names(layer.creates);
     create.insert(create.end(), layer.create_mechanisms.begin(), layer.create_mechanisms.end());
     if (!create.empty()) w->list("create", create);
@@ -179,6 +182,7 @@ std::string dump_config(const Config& c) {
   w.flag("unprivileged", c.unprivileged);
   w.string("run-directory", c.run_directory);
   w.string("state-directory", c.state_directory);
+  w.string("master-key", c.master_key);
   w.string("libexec-directory", c.libexec_directory);
   w.word("log-level", c.log_level);
   switch (c.log_target) {

@@ -278,11 +278,23 @@ struct Grammar {
       WORD("deadline"),   WORD("deadline-start"), WORD("deadline-long"), WORD("memory-limit"),
       WORD("file-limit"), WORD("token-lock"),     WORD("transparent"),   LIST("allow"),
       WORD("admin"),      WORD("uids"),           WORD("skeleton"),      CFG_END()};
-  cfg_opt_t layer[16] = {
-      WORD("backend"),      WORD("token"),      WORD("access"),        WORD("required"),
-      WORD("pin"),          LIST("create"),     LIST("allow"),         LIST("functions"),
-      LIST("no-functions"), LIST("mechanisms"), LIST("no-mechanisms"), LIST("show"),
-      LIST("hide"),         WORD("no-export"),  WORD("policy"),        CFG_END()};
+  cfg_opt_t layer[17] = {WORD("backend"),
+                         WORD("token"),
+                         WORD("access"),
+                         WORD("required"),
+                         WORD("pin"),
+                         LIST("create"),
+                         LIST("allow"),
+                         LIST("functions"),
+                         LIST("no-functions"),
+                         LIST("mechanisms"),
+                         LIST("no-mechanisms"),
+                         LIST("show"),
+                         LIST("hide"),
+                         WORD("no-export"),
+                         WORD("policy"),
+                         WORD("on-demand"),
+                         CFG_END()};
   cfg_opt_t token[6] = {CFG_SEC(const_cast<char*>("layer"), layer, CFGF_MULTI),
                         WORD("access"),
                         WORD("admin"),
@@ -290,7 +302,7 @@ struct Grammar {
                         LIST("allow"),
                         CFG_END()};
   static constexpr int kNamed = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
-  cfg_opt_t root[24] = {WORD("unprivileged"),
+  cfg_opt_t root[25] = {WORD("unprivileged"),
                         WORD("run-directory"),
                         WORD("state-directory"),
                         WORD("libexec-directory"),
@@ -306,6 +318,7 @@ struct Grammar {
                         WORD("sandbox"),
                         WORD("keytab"),
                         WORD("principal"),
+                        WORD("master-key"),
                         CFG_SEC(const_cast<char*>("users"), users, CFGF_MULTI),
                         CFG_SEC(const_cast<char*>("group"), group, kNamed),
                         CFG_SEC(const_cast<char*>("listener"), listener, kNamed),

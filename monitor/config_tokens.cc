@@ -71,12 +71,18 @@ void read_pin_file(const Reader& r, LayerConfig* layer) {
 
 void pin_of(const Reader& r, LayerConfig* layer) {
   const std::string pin = r.text("pin");
-  if (pin.starts_with(kFilePin)) {
+  if (pin.starts_with(kFilePin) && !layer->on_demand) {
     layer->pin = kPinStored;
     layer->pin_file = pin.substr(sizeof kFilePin - 1);
     read_pin_file(r, layer);
-  } else if (pin == "derived" || pin == "vault") {
-    r.error("pin", "pin = " + pin + " is not built yet; write client, none or \"file:/PATH\"");
+  } else if (layer->on_demand) {
+    layer->pin = kPinDerived;
+    if (r.has("pin") && pin != "derived")
+      r.error("pin", "pin = " + pin + " is not for on-demand = yes; remove it, or write derived");
+  } else if (pin == "derived") {
+    r.error("pin", "pin = derived is that of tokens on demand; write on-demand = yes, or client");
+  } else if (pin == "vault") {
+    r.error("pin", "pin = vault is not built yet; write client, none or \"file:/PATH\"");
   } else if (pin == "none") {
     layer->pin = kPinNone;
   } else if (r.has("pin") && pin != "client") {
@@ -197,7 +203,9 @@ void ConfigChecker::token(const Reader& r) {
         "admin",
         "admin = yes is for a token whose layer refuses nothing and has pin = client; remove it");
   t.serial = r.text("serial");
-  if (layers > 1 && !r.has("serial")) t.serial = serial_of(t.label);
+  const bool on_demand = std::any_of(t.layers.begin(), t.layers.end(),
+                                     [](const LayerConfig& layer) { return layer.on_demand; });
+  if ((layers > 1 || on_demand) && !r.has("serial")) t.serial = serial_of(t.label);
   bool printable =
       std::all_of(t.serial.begin(), t.serial.end(), [](char c) { return c > ' ' && c < 0x7f; });
   if (r.has("serial") && (t.serial.empty() || t.serial.size() > 16 || !printable))
@@ -279,6 +287,15 @@ void ConfigChecker::layer_of(const Reader& r, bool read_only, TokenConfig* t) {
   if (r.has("access"))
     layer.read_only = r.choice("access", {"read-only", "read-write"}) == "read-only";
   layer.required = r.flag("required", false);
+  layer.on_demand = r.flag("on-demand", false);
+  if (layer.on_demand && !r.has("token"))
+    errors_->add(layer.line, "on-demand = yes needs the token's name; add token = LABEL");
+  if (layer.on_demand && is_token_uri(r.text("token")))
+    r.error("token", "token of on-demand = yes is a name of yours and no URI; write a label");
+  if (layer.on_demand && layer.read_only)
+    r.error("on-demand",
+            "on-demand = yes on a read-only layer makes a token that stays empty; "
+            "write access = read-write");
   pin_of(r, &layer);
   pins_ += layer.pin == kPinStored;
   layer.creates = creates_of(r, layer.read_only, &layer.create_mechanisms);

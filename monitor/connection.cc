@@ -103,6 +103,7 @@ void Connection::run() {
 bool Connection::pump() {
   bool progress = pump_front();
   for (Backend& backend : backends_) progress |= pump_backend(&backend);
+  if (std::exchange(unanswered_, false)) monitor_->make_answered(nullptr);
   if (changed_) {
     advance_waiting();
     progress = true;
@@ -425,6 +426,7 @@ void Connection::pump_control() {
       if (record.fds().size() != 1) fatal("[priv] sent no new vault");
       vault_ = std::move(record.fds()[0]);
       new_vault_ = true;
+      vault_lost();
     } else if (const auto* answer = record.as<Spawned>(RecordType::kSpawned)) {
       if (monitor_) spawned(*answer, &record.fds());
     } else if (const auto* gone = record.as<Spawned>(RecordType::kBackendGone)) {
@@ -442,13 +444,6 @@ void Connection::pump_control() {
       fatal("unexpected record from [priv]");
     }
   }
-}
-
-/* After the portfolio the vault says nothing more; it may die, and a new one may come. */
-void Connection::pump_vault() {
-  RecordBuffer record;
-  RecordStatus status = record.receive(vault_.get(), false);
-  if (status == RecordStatus::kClosed || status == RecordStatus::kBroken) vault_.reset();
 }
 
 /* ---- waiting ---- */

@@ -101,6 +101,8 @@ class Connection : private MonitorHost {
   void filtered(const Filtered& what) override;
   void layer_changed(const LayerState& state) override;
   void changed() override { changed_ = true; }
+  void ask_to_make(const char* id) override;
+  void tell_made(const char* id, uint32_t pin_size) override;
 
   void receive_portfolio();
   bool take_portfolio_record(Portfolio* portfolio);
@@ -111,6 +113,7 @@ class Connection : private MonitorHost {
   Slot* next_to_send(Backend* backend);
   void pump_control();
   void pump_vault();
+  void vault_lost();
   void pump_timers(uint64_t now);
   void advance(Slot* slot);
   void advance_waiting();
@@ -152,7 +155,9 @@ class Connection : private MonitorHost {
   uint64_t looked_ns_ = 0;
   bool changed_ = false;
   bool stopping_ = false;
-  bool new_vault_ = false; /* before the portfolio is whole */
+  bool new_vault_ = false;   /* before the portfolio is whole */
+  bool vault_ready_ = false; /* it has sent the whole portfolio, and may be asked */
+  bool unanswered_ = false;  /* it was asked when it could not be */
 };
 
 }  // namespace mp11

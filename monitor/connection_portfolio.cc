@@ -83,6 +83,7 @@ void Connection::receive_portfolio() {
     backends_.emplace_back();
     backends_.back().plan = plan;
   }
+  vault_ready_ = true;
   monitor_.emplace(std::move(portfolio), static_cast<MonitorHost*>(this));
 }
 
@@ -155,6 +156,53 @@ bool Connection::take_portfolio_record(Portfolio* portfolio) {
   log_info("connection %llu from %s: %s has %zu tokens", static_cast<unsigned long long>(number_),
            peer_.c_str(), end->principal, portfolio->tokens.size());
   return true;
+}
+
+/* ---- what it is asked later: tokens on demand */
+
+void Connection::ask_to_make(const char* id) {
+  MakeToken ask = make_record<MakeToken>(RecordType::kMakeToken);
+  std::memcpy(ask.id, id, std::min(std::strlen(id), sizeof ask.id - 1));
+  if (!vault_ready_ || send_record(vault_.get(), ask) != RecordStatus::kOk) unanswered_ = true;
+}
+
+void Connection::tell_made(const char* id, uint32_t pin_size) {
+  MakeToken told = make_record<MakeToken>(RecordType::kTokenMade);
+  std::memcpy(told.id, id, std::min(std::strlen(id), sizeof told.id - 1));
+  told.made = pin_size != 0;
+  told.pin_size = pin_size;
+  if (!vault_ready_ || send_record(vault_.get(), told) != RecordStatus::kOk) unanswered_ = true;
+}
+
+/* Another vault knows nothing of what the one before was asked. */
+void Connection::vault_lost() {
+  vault_ready_ = false;
+  if (monitor_) unanswered_ = true;
+}
+
+/*
+ * Answers of the vault. A new one sends the portfolio once more, which changes nothing here: what
+ * it takes away [priv] has noted.
+ */
+void Connection::pump_vault() {
+  RecordBuffer record;
+  while (vault_) {
+    RecordStatus status = record.receive(vault_.get(), false);
+    if (status == RecordStatus::kAgain) break;
+    if (status != RecordStatus::kOk) {
+      vault_.reset();
+      vault_lost();
+      break;
+    }
+    if (const auto* answer = record.as<MakeAnswer>(RecordType::kMakeAnswer)) {
+      if (!text_ends(answer->id) || answer->user.size > kDerivedPin ||
+          answer->so.size > kDerivedPin)
+        fatal("unusable answer from vault");
+      monitor_->make_answered(answer);
+    }
+    if (record.as<PortfolioEnd>(RecordType::kPortfolioEnd) != nullptr) vault_ready_ = true;
+    record.wipe();
+  }
 }
 
 void Connection::filtered(const Filtered& what) {

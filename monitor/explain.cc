@@ -132,6 +132,8 @@ std::string describe(const Config& config, const LayerConfig& layer, bool admin)
   for (const std::string& name : layer.create_mechanisms) text += " " + name;
   if (layer.pin == kPinStored)
     text += ", the PIN in " + layer.pin_file;
+  else if (layer.on_demand)
+    text += ", made on demand, with a derived PIN";
   else
     text += layer.pin == kPinNone ? ", no PIN" : ", the client's PIN";
   return text + ", line " + std::to_string(layer.line) + "\n";

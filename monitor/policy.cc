@@ -33,7 +33,8 @@ namespace mp11 {
 namespace {
 
 constexpr uint32_t kTokenFlagsKnown = kTokenAdmin | kTokenTransparent;
-constexpr uint32_t kLayerFlagsKnown = kLayerReadOnly | kLayerRequired | kLayerFiltered;
+constexpr uint32_t kLayerFlagsKnown =
+    kLayerReadOnly | kLayerRequired | kLayerFiltered | kLayerOnDemand;
 
 /* The caller's limits make the text fit with its NUL; a longer one is a mistake of ours. */
 template <size_t N>
@@ -102,7 +103,9 @@ bool token_is_good(const PolicyToken& token, const PolicyHead& head) {
 
 bool layer_is_good(const PolicyLayer& layer, const PolicyHead& head) {
   return layer.backend < head.backends && (layer.flags & ~kLayerFlagsKnown) == 0 &&
-         (layer.pin == kPinClient || layer.pin == kPinNone || layer.pin == kPinStored) &&
+         (layer.pin == kPinClient || layer.pin == kPinNone || layer.pin == kPinStored ||
+          layer.pin == kPinDerived) &&
+         (layer.pin == kPinDerived) == ((layer.flags & kLayerOnDemand) != 0) &&
          (layer.pin == kPinStored ? layer.stored < head.pins : layer.stored == 0) &&
          (layer.creates & ~kCreateKnown) == 0 &&
          ((layer.flags & kLayerFiltered) != 0 ? layer.filter < head.filters : layer.filter == 0) &&
@@ -117,6 +120,7 @@ PolicyLayer make_layer(const LayerConfig& from) {
   layer.backend = from.backend;
   layer.flags = (from.read_only ? kLayerReadOnly : 0u) | (from.required ? kLayerRequired : 0u);
   layer.pin = from.pin;
+  if (from.on_demand) layer.flags |= kLayerOnDemand;
   layer.creates = from.creates;
   if (from.filter) layer.flags |= kLayerFiltered;
   if (from.of_person)
@@ -272,7 +276,9 @@ Result<Policy> Policy::read(std::span<const uint8_t> octets) {
   }
   for (const PolicyToken& token : policy.tokens_)
     for (const PolicyLayer& layer : policy.layers(token))
-      if (((layer.flags & kLayerFiltered) != 0 || layer.pin == kPinStored) && token.flags != 0)
+      if (((layer.flags & kLayerFiltered) != 0 || layer.pin == kPinStored ||
+           layer.pin == kPinDerived) &&
+          token.flags != 0)
         return Error{0, "bad token in the policy"};
   for (uint32_t i = 0; i < head.filters; i++) {
     FilterPlan filter;

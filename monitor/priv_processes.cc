@@ -50,7 +50,7 @@ constexpr uint64_t kRetireMs = 10000;  /* an old service that does not end by it
 constexpr uint64_t kLingerMs = 10000;  /* a monitor whose net is gone */
 constexpr uint64_t kClosingMs = 1000;  /* a child that has hung up and does not end */
 constexpr uint64_t kRetryMs = 50;      /* a full queue */
-constexpr size_t kKeytabOctets = 1u << 20;
+constexpr size_t kKeytabOctets = 1u << 20, kMasterKeyOctets = 128u << 10;
 
 /*
  * auth remembers authenticators in memory, and after a start refuses those of an earlier second: so
@@ -87,6 +87,12 @@ Result<UniqueFd> copy_keytab(const std::string& path) {
   UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   if (!file) return Error{errno, "keytab " + path + ": " + std::strerror(errno)};
   return sealed_copy("keytab", file.get(), kKeytabOctets);
+}
+
+Result<UniqueFd> copy_master_key(const std::string& path) {
+  UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!file) return Error{errno, "master-key " + path + ": " + std::strerror(errno)};
+  return sealed_copy("master-key", file.get(), kMasterKeyOctets);
 }
 
 /* It has the PINs of layers with pin = file. */
@@ -144,6 +150,7 @@ Result<Launch> Priv::plan_service(Kind kind) {
       launch.user = users.vault;
       more.push_back(sealed_policy(*config_));
       if (config_->needs_state()) more.push_back(open_vault_directory(*config_));
+      if (config_->needs_master_key()) more.push_back(copy_master_key(config_->master_key));
       break;
     case Kind::kAuth:
       launch.user = users.auth;

@@ -97,6 +97,9 @@ Step SessionMonitor::next_layered(Call* call) {
       if (call->row->number == kC_GetTokenInfo) return next_merged_info(call);
       if (call->row->number == kC_GetMechanismList) return next_mechanism_list(call);
       if (call->row->number == kC_GetMechanismInfo) return next_mechanism_info(call);
+      if (call->row->number == kC_GetSlotInfo &&
+          call->token->layers.front().made != Layer::Made::kIs)
+        return answer_unmade_slot(call);
       return to_first_slot(call);
     case Route::kLogin:
       return next_login(call, session);

@@ -87,6 +87,7 @@ SessionMonitor::SessionMonitor(Portfolio portfolio, MonitorHost* host) : host_(h
           Layer{portfolio.layers[id], backend_of(portfolio.layers[id].backend), id});
     for (Layer& layer : token.layers) {
       layers_.push_back(&layer);
+      if ((layer.plan.flags & kLayerUnmade) != 0) layer.made = Layer::Made::kIsNot;
       if (layer.plan.pin == kPinStored) {
         MP11_ASSERT(pins < portfolio.pins.size());
         layer.pin = portfolio.pins[pins++];
@@ -263,6 +264,8 @@ void SessionMonitor::let_go(Call* call) {
     backend.initializing = nullptr;
     host_->changed();
   }
+  for (Layer* layer : layers_)
+    if (layer->maker == call) abandon_birth(layer);
   for (Layer* layer : layers_) {
     if (layer->locating != call && layer->anchoring != call) continue;
     if (layer->locating == call) layer->locating = nullptr;
@@ -277,6 +280,8 @@ void SessionMonitor::let_go(Call* call) {
 
 /* The real slot of a layer's token; looks for it by what it says of itself when not known. */
 std::optional<Step> SessionMonitor::need_slot(Call* call, Layer* layer, uint64_t* real) {
+  if (layer->made != Layer::Made::kIs)
+    if (auto step = need_made(call, layer)) return step;
   if (auto step = need_initialized(call, layer->backend)) return step;
   if (layer->located) {
     *real = layer->real_slot;

@@ -103,6 +103,12 @@ class MonitorHost {
     uint64_t rv; /* CKR_ value: why it is not */
   };
   virtual void layer_changed(const LayerState& state) = 0;
+  /*
+   * Tokens on demand: asks the vault whether the token of that id may be made, and tells it how
+   * that went (pin_size 0: it could not be). make_answered() follows each, but not from within.
+   */
+  virtual void ask_to_make(const char* id) = 0;
+  virtual void tell_made(const char* id, uint32_t pin_size) = 0;
 };
 
 struct Portfolio {
@@ -136,6 +142,18 @@ class SessionMonitor {
     uint64_t failures = 0;              /* counts starts that failed */
     uint32_t last_error = 0;            /* SpawnError of the last start */
   };
+  /* The making of a token on demand, step after step. */
+  struct Birth {
+    enum class Step { kList, kLook, kInit, kFind, kFindLook, kOpen, kLogin, kPin, kLogout, kClose };
+    Step step = Step::kList;
+    SecureBuffer so, user; /* whole; then cut to what the token takes */
+    std::vector<uint64_t> slots;
+    size_t at = 0;
+    std::optional<uint64_t> slot; /* of one that can be initialised; then of the token */
+    bool begun_before = false;    /* that one is ours already, and was not finished */
+    uint64_t session = 0;
+    CK_RV failure = CKR_OK;
+  };
   /* One layer of a virtual token. */
   struct Layer {
     PortfolioLayer plan;
@@ -152,6 +170,12 @@ class SessionMonitor {
     bool left_out = false;    /* the host was told so */
     std::optional<std::vector<uint64_t>> mechanisms = {};
     std::optional<LayerFilter> filter = {};
+    /* Of a token on demand: how far it is. */
+    enum class Made { kIs, kIsNot, kAsked, kGranted, kTold };
+    Made made = Made::kIs;
+    const Call* maker = nullptr; /* who waits for it, or makes it; compared only */
+    uint64_t not_made = 0;       /* counts failures */
+    std::unique_ptr<Birth> birth = {};
     std::shared_ptr<const SecureBuffer> pin = {}; /* of kPinStored */
     bool read_only() const { return (plan.flags & kLayerReadOnly) != 0; }
     bool required() const { return (plan.flags & kLayerRequired) != 0; }
@@ -231,6 +255,7 @@ class SessionMonitor {
       kDualOther,
       kObjectFacts,
       kObjectClass,
+      kBirth, /* of a token on demand */
     };
     /* Where a call over several layers has got to. */
     struct Round {
@@ -269,6 +294,8 @@ class SessionMonitor {
     Backend* asked = nullptr;   /* whose failures those are */
     Token* token = nullptr;     /* of the call; nullptr: no token of the portfolio */
     Layer* layer = nullptr;     /* of the call in flight; nullptr: the same */
+    Layer* awaited = nullptr;   /* whose token on demand it waits for */
+    uint64_t seen_not_made = 0; /* of that one, when it asked */
     Layer* seeking = nullptr;   /* whose real slot it looks for, or found last */
     uint64_t slot = 0;          /* virtual slot of the call */
     uint64_t open_flags = 0;    /* of C_OpenSession, before they are changed for a layer */
@@ -293,6 +320,9 @@ class SessionMonitor {
   /* error is a SpawnError. */
   void spawned(uint32_t backend, uint32_t error);
   void backend_gone(uint32_t backend);
+  /* The vault's word on a token on demand. nullptr: none comes, neither for it nor for any other.
+   */
+  void make_answered(const MakeAnswer* answer);
 
   /* Milliseconds of a deadline class of a backend; 0: none. */
   uint32_t deadline_ms(uint32_t backend, Deadline deadline) const;
@@ -341,6 +371,15 @@ class SessionMonitor {
   std::optional<Step> need_slot(Call* call, Layer* layer, uint64_t* real);
   void release_lock(Call* call);
   void let_go(Call* call);
+
+  /* Tokens on demand: session_making.cc. */
+  std::optional<Step> need_made(Call* call, Layer* layer);
+  Step next_birth(Call* call, Layer* layer);
+  void replied_birth(Call* call, CK_RV rv);
+  void take_candidate(const CK_TOKEN_INFO& info, const Layer& layer);
+  void abandon_birth(Layer* layer);
+  static CK_TOKEN_INFO info_of_unmade();
+  Step answer_unmade_slot(Call* call);
 
   /* One for each route of calls. */
   Step next_initialize(Call* call);

@@ -158,6 +158,9 @@ void SessionMonitor::replied_internal(Call* call) {
       call->next_index++;
       break;
     }
+    case Call::Internal::kBirth:
+      replied_birth(call, rv);
+      break;
     default:
       replied_round(call, what, rv);
       break;

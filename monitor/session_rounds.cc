@@ -106,6 +106,10 @@ Step SessionMonitor::next_merged_info(Call* call) {
     Layer* layer = &call->token->layers[round.at];
     uint64_t slot = 0;
     round.spares = !layer->required();
+    if (layer->made != Layer::Made::kIs) {
+      merge_token_info(&round, *layer, info_of_unmade());
+      continue;
+    }
     if (auto step = need_slot(call, layer, &slot)) return *step;
     call->layer = layer;
     arena_.clear();

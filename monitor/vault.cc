@@ -52,8 +52,9 @@ const Vault::Row Vault::kRows[] = {
     {RecordType::kVaultEnd, kVerdictAwaited | kAllowedAwaited | kTold, &Vault::answer_end},
 };
 
-Vault::Vault(EventLoop* loop, Policy policy, std::unique_ptr<VaultState> state, UniqueFd control)
-    : loop_(loop), policy_(std::move(policy)), state_(std::move(state)) {
+Vault::Vault(EventLoop* loop, Policy policy, std::unique_ptr<VaultState> state, MasterKeys keys,
+             UniqueFd control)
+    : loop_(loop), policy_(std::move(policy)), state_(std::move(state)), keys_(std::move(keys)) {
   control_ = Watch(loop_, std::move(control), EPOLLIN, [this](uint32_t) { on_control(); });
 }
 
@@ -70,7 +71,7 @@ void Vault::tell_priv(const T& record) {
 
 void Vault::refuse(uint64_t name, const char* why) {
   log_error("connection %llu: %s; ended", static_cast<unsigned long long>(name), why);
-  connections_.erase(name);
+  forget(name);
   ConnectionName end = make_record<ConnectionName>(RecordType::kVaultEnd);
   end.connection = name;
   tell_priv(end);
@@ -131,8 +132,14 @@ bool Vault::answer_allowed(RecordBuffer& record) {
 bool Vault::answer_end(RecordBuffer& record) {
   const ConnectionName* end = record.as<ConnectionName>(RecordType::kVaultEnd);
   if (end == nullptr) return false;
-  connections_.erase(end->connection);
+  forget(end->connection);
   return true;
+}
+
+/* Whom it kept waiting goes on. */
+void Vault::forget(uint64_t name) {
+  give_up_makings(name);
+  connections_.erase(name);
 }
 
 void Vault::stop_when_sent() {
@@ -218,16 +225,18 @@ void Vault::look_through_policy(Connection* connection) {
 Result<Vault::SeenLayer> Vault::see_layer(const PolicyLayer& layer, Connection* connection) {
   SeenLayer seen{&layer, layer.at_backend, 0};
   const PolicyBackend& backend = policy_.backends()[layer.backend];
+  const bool on_demand = (layer.flags & kLayerOnDemand) != 0;
+  std::string name = token_name(layer.at_backend);
   if (layer.of_person[0] != '\0') {
     const std::string label = person_text(layer.of_person, connection->verdict.principal);
-    if (label.size() >= sizeof seen.at_backend.label)
+    if (label.size() >= sizeof seen.at_backend.label && !on_demand)
       return Error{0, "a token's label has at most 32 octets, and not " + label};
-    std::memcpy(seen.at_backend.label, label.data(), label.size());
+    name = label;
+    if (!on_demand) std::memcpy(seen.at_backend.label, label.data(), label.size());
   }
   AllowedBackend allowed{layer.backend, 0};
   if (backend.isolates_tokens()) {
     if (state_ == nullptr) return Error{0, "there is no state-directory"};
-    const std::string name = token_name(seen.at_backend);
     Result<uint32_t> uid = state_->uid_of(backend.name, name, backend.first_uid, backend.last_uid);
     if (!uid) return Error{0, "token " + name + ": " + uid.error().text};
     allowed.uid = *uid;
@@ -238,12 +247,43 @@ Result<Vault::SeenLayer> Vault::see_layer(const PolicyLayer& layer, Connection* 
   });
   if (place == all.end() && all.size() >= limits::kBackends)
     return Error{0, "more backends than one connection may have"};
+  if (on_demand) {
+    Result<VaultState::DemandedToken> token = demanded(backend, name);
+    if (!token) return Error{0, "token " + name + ": " + token.error().text};
+    seen.at_backend = {};
+    std::memcpy(seen.at_backend.label, token->id.data(), token->id.size());
+    seen.demanded = std::move(*token);
+  }
   seen.number = static_cast<uint32_t>(place - all.begin());
   if (place == all.end()) all.push_back(allowed);
   return seen;
 }
 
+/* What is known of a token on demand; what has been asked for has a name from then on. */
+Result<VaultState::DemandedToken> Vault::demanded(const PolicyBackend& backend,
+                                                  const std::string& token) {
+  if (state_ == nullptr || keys_.count() == 0) return Error{0, "there is no master-key"};
+  Result<VaultState::DemandedToken> known = state_->demanded(backend.name, token, keys_.count());
+  if (!known) return known;
+  if (known->id.size() != kTokenId - 1 || known->key == 0 || known->key > keys_.count() ||
+      (known->made && (known->pin_size < kLeastDerivedPin || known->pin_size > kDerivedPin)))
+    return Error{0, "its PIN comes from line " + std::to_string(known->key) +
+                        " of master-key, which is not there"};
+  return known;
+}
+
 /* ---- monitor */
+
+/* Of a layer that has one of ours. */
+void Vault::queue_pin(const SeenLayer& layer, Connection* connection) {
+  PortfolioPin pin = make_record<PortfolioPin>(RecordType::kPortfolioPin);
+  if (const StoredPin* stored = policy_.pin(*layer.layer))
+    pin.pin = *stored;
+  else
+    derive_pin(layer, PinPurpose::kUser, &pin.pin);
+  connection->unsent.push_back(octets_of(pin));
+  wipe(&pin, sizeof pin);
+}
 
 void Vault::queue_portfolio(Connection* connection) {
   for (uint32_t number = 0; number < connection->backends.size(); number++) {
@@ -270,7 +310,8 @@ void Vault::queue_portfolio(Connection* connection) {
       PortfolioLayer layer = make_record<PortfolioLayer>(RecordType::kPortfolioLayer);
       layer.backend = one.number;
       layer.flags = its->flags;
-      layer.pin = its->pin;
+      layer.pin = its->pin == kPinDerived ? kPinStored : its->pin;
+      if (one.demanded && !one.demanded->made) layer.flags |= kLayerUnmade;
       layer.creates = its->creates;
       layer.at_backend = one.at_backend;
       connection->unsent.push_back(octets_of(layer));
@@ -279,12 +320,7 @@ void Vault::queue_portfolio(Connection* connection) {
         filter.plan = *plan;
         connection->unsent.push_back(octets_of(filter));
       }
-      if (const StoredPin* stored = policy_.pin(*its); stored != nullptr) {
-        PortfolioPin pin = make_record<PortfolioPin>(RecordType::kPortfolioPin);
-        pin.pin = *stored;
-        connection->unsent.push_back(octets_of(pin));
-        wipe(&pin, sizeof pin);
-      }
+      if (its->pin == kPinStored || its->pin == kPinDerived) queue_pin(one, connection);
     }
   }
   PortfolioEnd end = make_record<PortfolioEnd>(RecordType::kPortfolioEnd);
@@ -324,8 +360,19 @@ void Vault::on_monitor(uint64_t name, uint32_t events) {
   if ((events & EPOLLIN) != 0) {
     RecordBuffer record;
     RecordStatus status = record.receive(connection->monitor.get(), false);
-    if (status == RecordStatus::kOk || status == RecordStatus::kBroken)
+    const MakeToken* ask = nullptr;
+    const MakeToken* told = nullptr;
+    if (status == RecordStatus::kOk) {
+      ask = record.as<MakeToken>(RecordType::kMakeToken);
+      told = record.as<MakeToken>(RecordType::kTokenMade);
+    }
+    const bool good =
+        connection->phase == kTold && (ask != nullptr    ? asked_to_make(connection, *ask)
+                                       : told != nullptr ? told_of_making(connection, *told)
+                                                         : false);
+    if (!good && (status == RecordStatus::kOk || status == RecordStatus::kBroken))
       return refuse(name, "the monitor sent something");
+    if (good && (connection = find(name)) == nullptr) return;
     if (status == RecordStatus::kClosed) events |= EPOLLHUP;
   }
   if ((events & (EPOLLHUP | EPOLLERR)) != 0) {

@@ -31,18 +31,22 @@
  * learn its portfolio.
  *
  * Trust: [priv] is believed as far as the form of its records. auth's word is taken once for each
- * connection; a second verdict, or a record of any other form, ends the connection. Monitors say
- * nothing here: what one sends ends its connection. Every record has a fixed size; nothing of
+ * connection; a second verdict, or a record of any other form, ends the connection. A monitor
+ * asks for tokens on demand that its portfolio has, and tells how their making went; anything else
+ * that it sends ends its connection. Every record has a fixed size; nothing of
  * variable length is ever received. No fatal(): one broken peer must not take the policy of all
  * away.
  */
 #pragma once
 #include <deque>
 #include <map>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "event_loop.h"
+#include "master_keys.h"
 #include "policy.h"
 #include "record_io.h"
 #include "vault_state.h"
@@ -52,11 +56,13 @@ namespace mp11 {
 class Vault {
  public:
   /*
-   * `loop` outlives the vault. `state` is nullptr where the policy needs none. `control` is the
+   * `loop` outlives the vault. `state` is nullptr, and `keys` have none, where the policy needs
+   * none. `control` is the
    * socket to [priv]; when it hangs up, portfolios that are under way are still delivered, and then
    * the loop stops.
    */
-  Vault(EventLoop* loop, Policy policy, std::unique_ptr<VaultState> state, UniqueFd control);
+  Vault(EventLoop* loop, Policy policy, std::unique_ptr<VaultState> state, MasterKeys keys,
+        UniqueFd control);
   Vault(const Vault&) = delete;
 
   size_t connections() const { return connections_.size(); }
@@ -68,6 +74,7 @@ class Vault {
     const PolicyLayer* layer;
     BackendToken at_backend;
     uint32_t number; /* of its backend, in Connection::backends */
+    std::optional<VaultState::DemandedToken> demanded = {}; /* at_backend is its name alone */
   };
   struct SeenToken {
     const PolicyToken* token;
@@ -83,6 +90,20 @@ class Vault {
     std::vector<SeenToken> tokens;           /* the same */
     std::deque<std::vector<uint8_t>> unsent; /* for the monitor */
   };
+  /* Who wants a token on demand, by the token's id. */
+  struct Wish {
+    uint64_t connection = 0; /* 0: nobody */
+    std::string id = {};
+    bool operator==(const Wish&) const = default;
+  };
+  /* Of a backend's scope: what is being made there. */
+  struct Making {
+    Wish now;            /* whose monitor was told to */
+    uint64_t number = 0; /* VaultState::begin_making() */
+    EventLoop::TimerId patience = 0;
+    std::deque<Wish> waiting;
+  };
+  using Scope = std::pair<uint32_t, uint32_t>; /* backend, uid */
   /* One row for each request from [priv]: its type, in which phases of the connection, who answers.
    */
   struct Row {
@@ -104,11 +125,25 @@ class Vault {
   bool take_verdict(Connection* connection, const Verdict& verdict, bool from_auth);
   void look_through_policy(Connection* connection);
   Result<SeenLayer> see_layer(const PolicyLayer& layer, Connection* connection);
+  Result<VaultState::DemandedToken> demanded(const PolicyBackend& backend,
+                                             const std::string& token);
+  void derive_pin(const SeenLayer& layer, PinPurpose purpose, StoredPin* pin) const;
   void queue_portfolio(Connection* connection);
+  void queue_pin(const SeenLayer& layer, Connection* connection);
   void flush(Connection* connection);
   static void forget_unsent(Connection* connection);
   /* Asks [priv] to end the connection, and forgets it. */
   void refuse(uint64_t name, const char* why);
+  /* vault_making.cc. False: the monitor asks for what it may not. */
+  bool asked_to_make(Connection* connection, const MakeToken& request);
+  bool told_of_making(Connection* connection, const MakeToken& report);
+  static Scope scope_of(const Connection& connection, const SeenLayer& layer);
+  void next_maker(const Scope& scope);
+  void give_up_makings(uint64_t connection);
+  void answer_maker(const Wish& wish, MakeVerdict verdict);
+  const SeenLayer* demanded_layer(const Connection& connection, const std::string& id) const;
+  void forget(uint64_t name);
+
   /* [priv] has hung up: stops the loop when nothing is left to be sent. */
   void stop_when_sent();
   template <class T>
@@ -117,6 +152,8 @@ class Vault {
   EventLoop* loop_;
   Policy policy_;
   std::unique_ptr<VaultState> state_;
+  MasterKeys keys_;
+  std::map<Scope, Making> makings_;
   Watch control_;
   std::map<uint64_t, Connection> connections_;
 };

@@ -25,7 +25,8 @@
  * multip11-vault: see vault.h for what it does.
  *
  * Descriptors: 0 and 1 /dev/null; 2 pipe to multip11-log; 3 control socket to [priv]; 4 the policy,
- * a sealed memfd; 5, where the policy needs a state, the directory of that.
+ * a sealed memfd; 5, where the policy needs a state, the directory of that; 6, where it has tokens
+ * on demand, the master keys, a sealed memfd.
  *
  * Trust: the sandbox stands before the first octet is read. The policy is [priv]'s and checked all
  * the same; a vault that cannot read it does not start.
@@ -47,16 +48,28 @@ namespace {
 /* Larger than the largest policy: 65536 rules, 16384 layers, 4096 filters and PINs. */
 constexpr size_t kPolicyOctets = 64u << 20;
 
-constexpr int kStateFd = 5;
+constexpr int kStateFd = 5, kKeysFd = 6;
+constexpr size_t kKeysOctets = 128u << 10;
 constexpr size_t kStateOctets = 1u << 30; /* the database: some hundred for each token */
+
+bool is_open(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
+
+/* The keys that the configuration has, each the same as ever. */
+MasterKeys read_keys(UniqueFd memfd, VaultState* state) {
+  Result<SecureBuffer> text = read_sealed_memfd(memfd.get(), kKeysOctets);
+  if (!text) fatal("master-key: %s", text.error().text.c_str());
+  Result<MasterKeys> keys = MasterKeys::read(text->span());
+  if (!keys) fatal("master-key: %s", keys.error().text.c_str());
+  for (uint32_t number = 1; number <= keys->count(); number++)
+    if (Status status = state->know_key(number, keys->fingerprint(number)); !status)
+      fatal("%s", status.error().text.c_str());
+  return std::move(*keys);
+}
 
 /* The working directory is then that of the state. False: there is none. */
 bool enter_state_directory() {
+  if (!is_open(kStateFd)) return false;
   UniqueFd directory(kStateFd);
-  if (::fcntl(kStateFd, F_GETFD) < 0) {
-    (void)directory.release();
-    return false;
-  }
   if (::fchdir(kStateFd) != 0) fatal("state-directory: %s", std::strerror(errno));
   ::umask(077);
   return true;
@@ -67,6 +80,7 @@ int vault_main(int argc, char** argv) {
   SelfLimits limits;
   limits.files = kKeepLimit;   /* two sockets for each connection */
   limits.file_size = 1u << 20; /* the seccomp filter is compiled through a memfd, which counts */
+  const bool has_keys = is_open(kKeysFd);
   const bool has_state = enter_state_directory(); /* before there is another descriptor 5 */
   Result<EventLoop> loop = EventLoop::create();
   if (!loop) fatal("%s", loop.error().text.c_str());
@@ -85,12 +99,14 @@ int vault_main(int argc, char** argv) {
               policy->backends().size());
   memfd.reset();
   std::unique_ptr<VaultState> state;
+  MasterKeys keys;
   if (has_state) {
     Result<std::unique_ptr<VaultState>> opened = VaultState::open("state.db");
     if (!opened) fatal("%s", opened.error().text.c_str());
     state = std::move(*opened);
+    if (has_keys) keys = read_keys(UniqueFd(kKeysFd), state.get());
   }
-  Vault vault(&*loop, std::move(*policy), std::move(state), UniqueFd(3));
+  Vault vault(&*loop, std::move(*policy), std::move(state), std::move(keys), UniqueFd(3));
   loop->run();
   return 0;
 }

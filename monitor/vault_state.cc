@@ -24,7 +24,9 @@
 #include "vault_state.h"
 
 #include <sqlite3.h>
+#include <sys/random.h>
 
+#include <cerrno>
 #include <string_view>
 
 namespace mp11 {
@@ -45,6 +47,10 @@ constexpr char kSettings[] =
 constexpr char kTables[] =
     "CREATE TABLE scope (backend TEXT NOT NULL, token TEXT NOT NULL, uid INTEGER NOT NULL UNIQUE,"
     " PRIMARY KEY (backend, token)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE token (backend TEXT NOT NULL, token TEXT NOT NULL, id TEXT NOT NULL UNIQUE,"
+    " made INTEGER NOT NULL, pin_size INTEGER NOT NULL, key INTEGER NOT NULL,"
+    " begun INTEGER NOT NULL, PRIMARY KEY (backend, token)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE key (number INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL) STRICT;"
     "PRAGMA user_version = 1;";
 
 }  // namespace
@@ -71,6 +77,10 @@ class VaultState::Statement {
   int step() { return statement_ != nullptr ? sqlite3_step(statement_) : SQLITE_ERROR; }
   bool is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
   int64_t number(int column) const { return sqlite3_column_int64(statement_, column); }
+  std::string text(int column) const {
+    const unsigned char* text = sqlite3_column_text(statement_, column);
+    return text != nullptr ? reinterpret_cast<const char*>(text) : "";
+  }
 
  private:
   sqlite3_stmt* statement_ = nullptr;
@@ -110,17 +120,102 @@ Result<std::unique_ptr<VaultState>> VaultState::open(const std::string& file) {
   return state;
 }
 
+template <class F>
+auto VaultState::transaction(F work) -> decltype(work()) {
+  if (Status status = execute("BEGIN IMMEDIATE"); !status) return status.error();
+  auto done = work();
+  Status ended = execute(done ? "COMMIT" : "ROLLBACK");
+  if (done && !ended) {
+    const Error why = ended.error();
+    (void)execute("ROLLBACK");
+    return why;
+  }
+  return done;
+}
+
 Result<uint32_t> VaultState::uid_of(const std::string& backend, const std::string& token,
                                     uint32_t first, uint32_t last) {
-  if (Status status = execute("BEGIN IMMEDIATE"); !status) return status.error();
-  Result<uint32_t> uid = find_or_give(backend, token, first, last);
-  Status ended = execute(uid ? "COMMIT" : "ROLLBACK");
-  if (uid && !ended) {
-    (void)execute("ROLLBACK");
-    return ended.error();
-  }
-  return uid;
+  return transaction([&] { return find_or_give(backend, token, first, last); });
 }
+
+/* ---- tokens on demand */
+
+Result<VaultState::DemandedToken> VaultState::demanded(const std::string& backend,
+                                                       const std::string& token, uint32_t key) {
+  return transaction([&] { return find_or_demand(backend, token, key); });
+}
+
+Result<VaultState::DemandedToken> VaultState::find_or_demand(const std::string& backend,
+                                                             const std::string& token,
+                                                             uint32_t key) {
+  Statement known(database_,
+                  "SELECT id, made, pin_size, key FROM token WHERE backend = ? AND token = ?");
+  const int answer = known.bind(1, backend).bind(2, token).step();
+  if (answer == SQLITE_ROW)
+    return DemandedToken{known.text(0), known.number(1) != 0,
+                         static_cast<uint32_t>(known.number(2)),
+                         static_cast<uint32_t>(known.number(3))};
+  if (answer != SQLITE_DONE) return error();
+  uint8_t random[16];
+  if (::getrandom(random, sizeof random, 0) != sizeof random) return Error{errno, "getrandom"};
+  DemandedToken fresh;
+  for (uint8_t octet : random) {
+    constexpr char kDigits[] = "0123456789abcdef";
+    fresh.id.append({kDigits[octet >> 4], kDigits[octet & 15]});
+  }
+  fresh.key = key;
+  Statement add(database_, "INSERT INTO token VALUES (?, ?, ?, 0, 0, ?, 0)");
+  if (add.bind(1, backend).bind(2, token).bind(3, fresh.id).bind(4, key).step() != SQLITE_DONE)
+    return error();
+  return fresh;
+}
+
+Result<VaultState::DemandedToken> VaultState::demanded_by_id(const std::string& id) {
+  Statement known(database_, "SELECT id, made, pin_size, key FROM token WHERE id = ?");
+  if (known.bind(1, id).step() != SQLITE_ROW) return error();
+  return DemandedToken{known.text(0), known.number(1) != 0, static_cast<uint32_t>(known.number(2)),
+                       static_cast<uint32_t>(known.number(3))};
+}
+
+Result<uint64_t> VaultState::begin_making(const std::string& id) {
+  return transaction([&]() -> Result<uint64_t> {
+    Statement begin(database_,
+                    "UPDATE token SET begun = begun + 1 WHERE id = ? AND made = 0 RETURNING begun");
+    const int answer = begin.bind(1, id).step();
+    if (answer == SQLITE_DONE) return uint64_t{0};
+    if (answer != SQLITE_ROW) return error();
+    const uint64_t number = static_cast<uint64_t>(begin.number(0));
+    if (begin.step() != SQLITE_DONE) return error();
+    return number;
+  });
+}
+
+Status VaultState::end_making(const std::string& id, uint64_t number, uint32_t pin_size) {
+  return transaction([&]() -> Status {
+    Statement end(
+        database_,
+        "UPDATE token SET made = 1, pin_size = ? WHERE id = ? AND made = 0 AND begun = ?");
+    end.bind(1, pin_size).bind(2, id).bind(3, static_cast<uint32_t>(number));
+    if (end.step() != SQLITE_DONE) return error();
+    if (sqlite3_changes(database_) == 1) return ok();
+    return Error{0, "somebody else has been told to make it"};
+  });
+}
+
+Status VaultState::know_key(uint32_t number, const std::string& fingerprint) {
+  return transaction([&]() -> Status {
+    Statement add(database_, "INSERT OR IGNORE INTO key VALUES (?, ?)");
+    if (add.bind(1, number).bind(2, fingerprint).step() != SQLITE_DONE) return error();
+    Statement known(database_, "SELECT fingerprint FROM key WHERE number = ?");
+    if (known.bind(1, number).step() != SQLITE_ROW) return error();
+    if (known.text(0) == fingerprint) return ok();
+    return Error{0, "line " + std::to_string(number) +
+                        " of master-key is not what it was when PINs were derived from it; put "
+                        "the old one there, and new ones below"};
+  });
+}
+
+/* ---- uids */
 
 Result<uint32_t> VaultState::find_or_give(const std::string& backend, const std::string& token,
                                           uint32_t first, uint32_t last) {

@@ -26,6 +26,9 @@
  * own. Nothing of it is ever forgotten by itself.
  *
  *   scope    of each backend with isolate = token: its tokens' names, and each one's uid
+ *   token    tokens on demand: the name that each has in the library, whether it has been made, how
+ *            often somebody was told to make it, and its PIN's length and master key
+ *   key      what tells the master keys, by their number, from others
  *
  * Trust: the directory is the vault's alone. That the database cannot be read, or says what cannot
  * be, is an error of the call, never the vault's end.
@@ -60,10 +63,34 @@ class VaultState {
   Result<uint32_t> uid_of(const std::string& backend, const std::string& token, uint32_t first,
                           uint32_t last);
 
+  struct DemandedToken {
+    std::string id; /* 32 hexadecimal digits */
+    bool made = false;
+    uint32_t pin_size = 0; /* once it is */
+    uint32_t key = 0;      /* number of the master key that its PINs come from */
+  };
+  /* The token on demand of that name; one that nobody has asked for yet has a new id, and `key`. */
+  Result<DemandedToken> demanded(const std::string& backend, const std::string& token,
+                                 uint32_t key);
+  Result<DemandedToken> demanded_by_id(const std::string& id);
+  /*
+   * Somebody is about to make it: a number that is larger than any before, 0 when it is made. Who
+   * was told another number since can no longer say that it is made.
+   */
+  Result<uint64_t> begin_making(const std::string& id);
+  Status end_making(const std::string& id, uint64_t number, uint32_t pin_size);
+  /* The first fingerprint of a key is kept; an error when it had another. */
+  Status know_key(uint32_t number, const std::string& fingerprint);
+
  private:
   VaultState() = default;
   class Statement;
   Status execute(const char* sql);
+  /* `work` in a transaction that is undone when it fails. */
+  template <class F>
+  auto transaction(F work) -> decltype(work());
+  Result<DemandedToken> find_or_demand(const std::string& backend, const std::string& token,
+                                       uint32_t key);
   Error error() const;
   Result<uint32_t> find_or_give(const std::string& backend, const std::string& token,
                                 uint32_t first, uint32_t last);

@@ -53,6 +53,7 @@ using namespace mp11;
 using fuzz::Input;
 using Action = SessionMonitor::Action;
 
+constexpr char kDemanded[kTokenId] = "0123456789abcdef0123456789abcdef";
 constexpr uint64_t kNone = 0xfffffffe; /* stands for a handle that names nothing */
 constexpr uint32_t kBackendCount = 3;
 constexpr unsigned kCalls = 6;
@@ -111,6 +112,13 @@ Portfolio layered(uint8_t choice) {
   all.layers.push_back(token_plan(1, 1, 0, "b", kLayerReadOnly).layer);
   all.layers.push_back(token_plan(1, (choice & 32) != 0, 0, "c").layer);
   if ((choice & 16) != 0) all.layers.back().pin = kPinNone;
+  if ((choice & 18) == 0) { /* made on demand, perhaps the first */
+    PortfolioLayer& born = (choice & 1) != 0 ? all.layers.back() : all.layers.front();
+    std::memcpy(born.at_backend.label, kDemanded, sizeof kDemanded);
+    born.flags |= kLayerOnDemand | kLayerUnmade;
+    born.pin = kPinStored;
+    all.pins.push_back(std::make_shared<SecureBuffer>(kDerivedPin));
+  }
   if ((choice & 18) == 18) {
     auto pin = std::make_shared<SecureBuffer>();
     pin->append("5678", 4);
@@ -202,6 +210,8 @@ class World : public MonitorHost {
         advance_all();
       else if (what < 230)
         die(what);
+      else if (what < 240)
+        answer_maker(in_.u8());
       else
         behave();
     }
@@ -217,6 +227,17 @@ class World : public MonitorHost {
   }
   void filtered(const Filtered&) override {}
   void layer_changed(const LayerState&) override {}
+  /* One question at a time, and no word of what was not granted. */
+  void ask_to_make(const char* id) override {
+    FUZZ_REQUIRE(std::strcmp(id, kDemanded) == 0 && vault_ == VaultState::kIdle);
+    vault_ = VaultState::kAsked;
+  }
+  void tell_made(const char* id, uint32_t pin_size) override {
+    FUZZ_REQUIRE(std::strcmp(id, kDemanded) == 0 && vault_ == VaultState::kGranted);
+    FUZZ_REQUIRE(pin_size == 0 || (pin_size >= kLeastDerivedPin && pin_size <= kDerivedPin));
+    made_ = pin_size != 0;
+    vault_ = VaultState::kTold;
+  }
   void changed() override {
     for (Run& run : runs_)
       if (run.state == Run::State::kWaiting) run.state = Run::State::kReady;
@@ -729,6 +750,29 @@ class World : public MonitorHost {
     }
   }
 
+  /* ---- the vault ---- */
+
+  /* It answers when it likes, and may be gone; true when there was something to answer. */
+  bool answer_maker(uint8_t how) {
+    if (vault_ != VaultState::kAsked && vault_ != VaultState::kTold && how != 0) return false;
+    if (how == 0) {
+      vault_ = VaultState::kIdle;
+      monitor_.make_answered(nullptr);
+      return true;
+    }
+    MakeAnswer answer{};
+    std::memcpy(answer.id, kDemanded, sizeof kDemanded);
+    answer.user.size = answer.so.size = kDerivedPin;
+    std::memset(answer.user.pin, 'a', kDerivedPin);
+    std::memset(answer.so.pin, 'b', kDerivedPin);
+    answer.answer = kTokenIsNot;
+    if (vault_ == VaultState::kTold ? made_ : how % 4 == 1) answer.answer = kTokenIsMade;
+    if (vault_ == VaultState::kAsked && how % 4 > 1) answer.answer = kMakeIt;
+    vault_ = answer.answer == kMakeIt ? VaultState::kGranted : VaultState::kIdle;
+    monitor_.make_answered(&answer);
+    return true;
+  }
+
   /* ---- the end ---- */
 
   /* Whatever is under way comes to its end. */
@@ -736,6 +780,7 @@ class World : public MonitorHost {
     behave();
     for (const Run& run : runs_) FUZZ_REQUIRE(run.state == Run::State::kFree);
     for (const Backend& backend : backends_) FUZZ_REQUIRE(backend.locked_by == nullptr);
+    FUZZ_REQUIRE(vault_ == VaultState::kIdle);
   }
 
   /* Everybody does what he is asked to, until nothing is left to do. */
@@ -748,10 +793,16 @@ class World : public MonitorHost {
         progress = true;
       }
       progress |= happen(0, true);
+      progress |= vault_waits() && answer_maker(2);
       if (!progress) break;
     }
   }
 
+  bool vault_waits() const { return vault_ == VaultState::kAsked || vault_ == VaultState::kTold; }
+
+  enum class VaultState { kIdle, kAsked, kGranted, kTold };
+  VaultState vault_ = VaultState::kIdle;
+  bool made_ = false;
   Input in_;
   Portfolio plan_;
   std::array<Backend, kBackendCount> backends_;

@@ -121,7 +121,8 @@ class VaultWorld {
     auto pair = record_pair();
     FUZZ_REQUIRE(pair);
     priv_ = std::move(pair->first);
-    vault_ = std::make_unique<Vault>(&loop_, policy(), nullptr, std::move(pair->second));
+    vault_ =
+        std::make_unique<Vault>(&loop_, policy(), nullptr, MasterKeys(), std::move(pair->second));
   }
 
   void run(Input in) {

@@ -34,7 +34,7 @@ base="libc.so.6 libgcc_s.so.1 libm.so.6 libstdc++.so.6 ld-linux-x86-64.so.2 ld-l
 declare -A may_need=(
   [multip11d]="libseccomp.so.2 libconfuse.so.2"
   [multip11-auth]="libseccomp.so.2 libgssapi_krb5.so.2 libkrb5.so.3 libk5crypto.so.3 libcom_err.so.2"
-  [multip11-vault]="libseccomp.so.2"
+  [multip11-vault]="libseccomp.so.2 libsqlite3.so.0 libcrypto.so.3"
   [multip11-log]="libseccomp.so.2"
   [multip11-monitor]="libseccomp.so.2"
   [multip11-net]="libseccomp.so.2 libk5crypto.so.3"
@@ -50,7 +50,7 @@ loader='(dlopen|dlmopen)(@|$)'
 declare -A must_not=(
   [multip11d]="$asn1|$tls|$kerberos|$loader"
   [multip11-auth]="$asn1|$tls|$loader"
-  [multip11-vault]="$asn1|$tls|$kerberos|$loader"
+  [multip11-vault]="$asn1|SSL_|BIO_|$kerberos|$loader"
   [multip11-log]="$asn1|$tls|$kerberos|$loader"
   [multip11-monitor]="$asn1|$tls|$kerberos|$loader"
   [multip11-net]="$tls|gss_|krb5_(init_context|rd_|kt_|cc_|get_)|$loader"
@@ -67,7 +67,7 @@ for name in "${!may_need[@]}"; do
   file=$(find_program "$name")
   needed=$(readelf -d "$file" | sed -n 's/.*(NEEDED).*\[\(.*\)\]/\1/p')
   check_equal "$name: shared libraries" "" \
-    "$(tr ' ' '\n' <<<"$base ${may_need[$name]}" | grep -vxFf - <<<"$needed" | paste -sd' ')"
+    "$(grep -vxFf <(tr ' ' '\n' <<<"$base ${may_need[$name]}") <<<"$needed" | paste -sd' ')"
   all=$(symbols "$file")
   check "$name: has symbols to look at" [ "$(wc -l <<<"$all")" -gt 50 ]
   check_equal "$name: no symbol that does not belong there" "" \

@@ -446,9 +446,25 @@ BOOST_AUTO_TEST_CASE(tokens) {
       bad("layer { backend = hsm token = a } layer { backend = hsm token = \"pkcs11:token=a\" "
           "} allow = {\"a@B\"}",
           "once more"));
-  for (const char* pin : {"vault", "derived"})
-    BOOST_TEST(bad(std::string("layer { backend = hsm pin = ") + pin + " } allow = {\"a@B\"}",
-                   "is not built yet; write client, none or"));
+  BOOST_TEST(bad("layer { backend = hsm pin = vault } allow = {\"a@B\"}",
+                 "is not built yet; write client, none or"));
+  BOOST_TEST(bad("layer { backend = hsm pin = derived } allow = {\"a@B\"}",
+                 "write on-demand = yes, or client"));
+  dir.write("key", std::string(64, 'a') + "\n", 0600);
+  const std::string key = "master-key = \"" + dir.file("key") + "\"\n";
+  auto bad_demand = [&](const std::string& rest, const std::string& part) {
+    return only_error(
+        dir, key + head + "token T { layer { backend = hsm " + rest + " } allow = {\"a@B\"} }\n", 6,
+        part);
+  };
+  const std::string demand = "on-demand = yes access = read-write ";
+  BOOST_TEST(bad_demand(demand, "add token = LABEL"));
+  BOOST_TEST(bad_demand(demand + "token = \"pkcs11:serial=1\"", "write a label"));
+  BOOST_TEST(bad_demand(demand + "token = a pin = client", "is not for on-demand = yes"));
+  BOOST_TEST(bad_demand("on-demand = yes token = a", "stays empty"));
+  BOOST_TEST(only_error(
+      dir, head + "token T { layer { backend = hsm " + demand + "token = a } allow = {\"a@B\"} }\n",
+      1, "add master-key = "));
   BOOST_TEST(only_error(dir,
                         kUsers + std::string(kListener) + backend(dir) +
                             "token A { layer { backend = hsm } serial = 2522337e36b545b7 allow = "

@@ -189,7 +189,7 @@ BOOST_AUTO_TEST_CASE(each_person_has_a_token_of_its_own) {
   EventLoop loop = std::move(*EventLoop::create());
   auto control = record_pair();
   BOOST_REQUIRE(control.ok());
-  Vault vault(&loop, std::move(*Policy::read(serialise_policy(c))), open_state(dir),
+  Vault vault(&loop, std::move(*Policy::read(serialise_policy(c))), open_state(dir), MasterKeys(),
               std::move(control->second));
   auto turn = [&] {
     for (int i = 0; i < 10; i++) {

@@ -58,6 +58,8 @@ class FakeLibrary {
     std::vector<CK_MECHANISM_TYPE> mechanisms = {};
     unsigned wrong = 0; /* PINs in a row; the third locks it */
     bool logged_in = false;
+    std::string so_pin = {}; /* of the last C_InitToken */
+    CK_ULONG most = 255;     /* octets of a PIN */
   };
   template <size_t N>
   static void pad(CK_UTF8CHAR (&field)[N], const std::string& text) {
@@ -95,6 +97,10 @@ class FakeLibrary {
     if (arrives != nullptr) arrives(call);
     CK_RV rv = answer != nullptr ? answer(row->number, words) : CKR_OK;
     if (rv == CKR_OK) rv = run(row->number, words.w);
+    if (disk != nullptr) {
+      *disk = slots;
+      for (Slot& slot : *disk) slot.logged_in = false;
+    }
     pack_reply(*row, words, rv, reply);
     reply->rec.id = call.rec.id;
     if (tamper != nullptr) tamper(row->number, reply);
@@ -110,6 +116,8 @@ class FakeLibrary {
   std::function<CK_RV(uint32_t, const Words&)> answer;
   std::function<void(uint32_t, Message*)> tamper;
   std::function<void(const Message&)> arrives; /* each call, before it is made */
+  std::vector<Slot>* disk = nullptr;           /* what stays of them when it dies */
+  CK_SLOT_ID next_free = 0; /* after C_InitToken there is a slot of this number, as in SoftHSM */
 
   size_t count(uint32_t function) const {
     size_t n = 0;
@@ -172,6 +180,8 @@ class FakeLibrary {
         info->flags = slot->label.empty() ? 0 : CKF_TOKEN_INITIALIZED;
         if (!slot->pin.empty()) info->flags |= CKF_LOGIN_REQUIRED | CKF_USER_PIN_INITIALIZED;
         if (slot->wrong != 0) info->flags |= CKF_USER_PIN_COUNT_LOW;
+        info->ulMinPinLen = 4;
+        info->ulMaxPinLen = slot->most;
         return CKR_OK;
       }
       case kC_GetMechanismList: {
@@ -188,9 +198,17 @@ class FakeLibrary {
         *at<CK_MECHANISM_INFO>(w[2]) = {slot->id, slot->id * 10, 1ul << slot->id % 20};
         return CKR_OK;
       }
-      case kC_InitToken:
-        slot->label.assign(at<char>(w[3]), 4);
+      case kC_InitToken: {
+        const std::string so_pin(at<char>(w[1]), w[2]);
+        if (!slot->so_pin.empty() && slot->so_pin != so_pin) return CKR_PIN_INCORRECT;
+        const bool fresh = slot->label.empty();
+        slot->label.assign(at<char>(w[3]), sizeof CK_TOKEN_INFO::label);
+        slot->label.erase(slot->label.find_last_not_of(' ') + 1);
+        slot->so_pin = so_pin;
+        slot->pin.clear();
+        if (fresh && next_free != 0) slots.push_back({std::exchange(next_free, 0), ""});
         return CKR_OK;
+      }
       case kC_OpenSession: {
         if (w[4] == 0) return CKR_ARGUMENTS_BAD;
         CK_SESSION_HANDLE session = lowest(sessions);
@@ -265,8 +283,18 @@ class FakeLibrary {
       case kC_GetSessionInfo:
         at<CK_SESSION_INFO>(w[1])->slotID = session.slot;
         return CKR_OK;
-      case kC_Login:
-        return login(slot_of(session.slot), std::string(at<char>(w[2]), w[3]));
+      case kC_Login: {
+        Slot* slot = slot_of(session.slot);
+        const std::string pin(at<char>(w[2]), w[3]);
+        if (w[1] != CKU_SO) return login(slot, pin);
+        if (!slot->so_pin.empty() && pin != slot->so_pin) return CKR_PIN_INCORRECT;
+        slot->logged_in = true;
+        return CKR_OK;
+      }
+      case kC_InitPIN:
+        if (!slot_of(session.slot)->logged_in) return CKR_USER_NOT_LOGGED_IN;
+        slot_of(session.slot)->pin.assign(at<char>(w[1]), w[2]);
+        return CKR_OK;
       case kC_Logout:
         if (Slot* slot = slot_of(session.slot); !slot->pin.empty())
           if (!std::exchange(slot->logged_in, false)) return CKR_USER_NOT_LOGGED_IN;
@@ -445,6 +473,10 @@ class World : public MonitorHost {
   void layer_changed(const LayerState& state) override {
     told.push_back(std::string(state.backend) + "/" + std::to_string(state.layer) +
                    (state.there ? " there" : " left out"));
+  }
+  void ask_to_make(const char* id) override { told.push_back("ask " + std::string(id)); }
+  void tell_made(const char* id, uint32_t pin_size) override {
+    told.push_back("made " + std::string(id) + " " + std::to_string(pin_size));
   }
   void changed() override {
     for (auto& run : runs) run->waiting = false;

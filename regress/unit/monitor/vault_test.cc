@@ -84,7 +84,8 @@ struct Fixture {
     auto pair = record_pair();
     BOOST_REQUIRE(pair.ok());
     control = std::move(pair->first);
-    vault = std::make_unique<Vault>(&loop, policy_of(config), nullptr, std::move(pair->second));
+    vault = std::make_unique<Vault>(&loop, policy_of(config), nullptr, MasterKeys(),
+                                    std::move(pair->second));
   }
   /* Introduces a connection; `has` with that verdict. */
   void connect(uint64_t name, const Verdict* has = nullptr) {
