@@ -279,7 +279,7 @@ class CallDecoder {
         return is_null(n) ? CKR_OK : buffer(&w[0], w[1] * sizeof(CK_OBJECT_HANDLE));
       case ArgKind::kMechanism: {
         CK_MECHANISM* mechanism = nullptr;
-        CK_RV rv = get_mechanism(*at<ACK_MECHANISM_PTR_t>(n), arena_, &mechanism);
+        CK_RV rv = get_mechanism(*at<ACK_MECHANISM_PTR_t>(n), arena_, &left_, &mechanism);
         w[0] = word_of(mechanism);
         return rv;
       }

@@ -26,6 +26,7 @@
 
 #include "asn1c_memory.h"
 #include "envelope.h"
+#include "param_walk.h"
 #include "values.h"
 
 namespace mp11 {
@@ -66,6 +67,11 @@ class ReturnEncoder {
     const unsigned n = arg.first;
     const Word* w = &words_.w[n];
     switch (arg.kind) {
+      case ArgKind::kMechanism: {
+        const auto* mechanism = pointer<const CK_MECHANISM>(w[0]);
+        if (types_.result_member[n] == nullptr || output_struct(mechanism) == nullptr) return true;
+        return put_outputs(mechanism, rv_ == CKR_OK, at<ACK_MECHANISM_t>(n), arena_);
+      }
       case ArgKind::kBytesOut:
         return octets(n, w);
       case ArgKind::kFillOut:
@@ -182,6 +188,11 @@ class ReturnDecoder {
     const unsigned n = arg.first;
     const Word* w = &words_.w[n];
     switch (arg.kind) {
+      case ArgKind::kMechanism: {
+        const auto* mechanism = pointer<const CK_MECHANISM>(w[0]);
+        if (types_.result_member[n] == nullptr || output_struct(mechanism) == nullptr) return true;
+        return get_outputs(at<ACK_MECHANISM_t>(n), rv_ == CKR_OK, mechanism);
+      }
       case ArgKind::kBytesOut:
         return octets(n, w);
       case ArgKind::kFillOut: {

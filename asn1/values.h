@@ -185,7 +185,17 @@ bool get_results(const ACK_ATTRIBUTE_ARRAY_t& in, bool ok, CK_ATTRIBUTE* attribu
                  CK_ULONG count);
 
 CK_RV put_mechanism(const CK_MECHANISM* mechanism, ACK_MECHANISM_PTR_t* out, CallArena* arena);
-CK_RV get_mechanism(const ACK_MECHANISM_PTR_t& in, CallArena* arena, CK_MECHANISM** mechanism);
+/* *room: octets that output buffers may still take. */
+CK_RV get_mechanism(const ACK_MECHANISM_PTR_t& in, CallArena* arena, uint64_t* room,
+                    CK_MECHANISM** mechanism);
+
+/*
+ * What a library left in the parameter that get_mechanism made, which has outputs.
+ * ok: it returned CKR_OK. False when it then claims more octets than it had room for.
+ */
+bool put_outputs(const CK_MECHANISM* mechanism, bool ok, ACK_MECHANISM_t* out, CallArena* arena);
+/* Into the application's parameter. False when it does not fit, or lacks what success gives. */
+bool get_outputs(const ACK_MECHANISM_t* in, bool ok, const CK_MECHANISM* mechanism);
 
 /* Nothing that get_template or get_mechanism makes room for alone is larger. */
 inline constexpr CK_ULONG kMaxBlank = limits::kOutput;

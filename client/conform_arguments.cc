@@ -195,6 +195,7 @@ void Arguments::fields(const ParamStruct& layout, const std::vector<Field>& valu
         break;
       }
       case FieldKind::kBytes: {
+        if (field.length != LengthIs::kOctets || field.way != Way::kIn) break;
         /* A length that lies is no call that any module could be asked to make. */
         CK_ULONG size;
         store(place(value.octets, &size));
@@ -211,6 +212,8 @@ void Arguments::fields(const ParamStruct& layout, const std::vector<Field>& valu
         store(inner);
         break;
       }
+      default: /* no such parameter is made up yet: NULL */
+        break;
     }
   }
   for (const auto& [offset, size] : lengths) std::memcpy(at + offset, &size, sizeof size);

@@ -230,6 +230,9 @@ std::string fields(const ParamStruct& layout, const std::vector<Field>& values) 
       case FieldKind::kPointer:
         text += value.null ? "NULL" : fields(*field.nested, value.inner);
         break;
+      default: /* Arguments::fields */
+        text += "NULL";
+        break;
     }
   }
   return text + "}";

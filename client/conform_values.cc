@@ -205,6 +205,8 @@ std::vector<Field> Generator::fields(const ParamStruct& layout, uint64_t type) {
         value.null = field.kind == FieldKind::kPointer && random_.one_in(20);
         value.inner = fields(*field.nested, type);
         break;
+      default: /* NULL: Arguments::fields */
+        break;
     }
   }
   return values;

@@ -1388,6 +1388,15 @@ typedef struct CK_PBE_PARAMS {
 	CK_ULONG ulIteration;
 } CK_PBE_PARAMS, *CK_PBE_PARAMS_PTR;
 
+typedef struct CK_PBE_PARAMS_NO_IV {
+	CK_BYTE_PTR pInitVector;
+	CK_UTF8CHAR_PTR pPassword;
+	CK_ULONG ulPasswordLen;
+	CK_BYTE_PTR pSalt;
+	CK_ULONG ulSaltLen;
+	CK_ULONG ulIteration;
+} CK_PBE_PARAMS_NO_IV, *CK_PBE_PARAMS_NO_IV_PTR;
+
 typedef struct CK_KEY_WRAP_SET_OAEP_PARAMS {
 	CK_BYTE bBC;
 	CK_BYTE_PTR pX;
@@ -1676,6 +1685,16 @@ typedef struct CK_TLS12_KEY_MAT_PARAMS {
 	CK_SSL3_KEY_MAT_OUT_PTR pReturnedKeyMaterial;
 	CK_MECHANISM_TYPE prfHashMechanism;
 } CK_TLS12_KEY_MAT_PARAMS, *CK_TLS12_KEY_MAT_PARAMS_PTR;
+
+typedef struct CK_TLS12_KEY_MAT_PARAMS_NO_IV {
+	CK_ULONG ulMacSizeInBits;
+	CK_ULONG ulKeySizeInBits;
+	CK_ULONG ulIVSizeInBits;
+	CK_BBOOL bIsExport;
+	CK_SSL3_RANDOM_DATA RandomInfo;
+	CK_SSL3_KEY_MAT_OUT_PTR pReturnedKeyMaterial;
+	CK_MECHANISM_TYPE prfHashMechanism;
+} CK_TLS12_KEY_MAT_PARAMS_NO_IV, *CK_TLS12_KEY_MAT_PARAMS_NO_IV_PTR;
 
 typedef struct CK_TLS_KDF_PARAMS {
 	CK_MECHANISM_TYPE prfMechanism;

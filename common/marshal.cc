@@ -367,6 +367,8 @@ bool pack_list_out(const ListOut& list, bool handles, Message* message, PackWrit
 bool pack_result(const ArgSpec& arg, const Word* w, CK_RV rv, Lend lend, Message* message,
                  PackWriter* out) {
   switch (arg.kind) {
+    case ArgKind::kMechanism:
+      return pack_mechanism_outputs(pointer<const CK_MECHANISM>(w[0]), rv, &message->list, out);
     case ArgKind::kBytesOut:
       return pack_octets_out(w, rv, lend == Lend::kYes ? &message->lent : nullptr, out);
     case ArgKind::kFillOut:
@@ -429,6 +431,9 @@ class ReplyUnpacker {
  private:
   bool result(const ArgSpec& arg, const Word* w) {
     switch (arg.kind) {
+      case ArgKind::kMechanism:
+        return unpack_mechanism_outputs(&in_, ok(), message_.list, &list_used_,
+                                        pointer<const CK_MECHANISM>(w[0]));
       case ArgKind::kBytesOut:
         return octets(w, pointer<CK_ULONG>(w[1]));
       case ArgKind::kFillOut: {

@@ -40,6 +40,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 #include "call_rec.h"
@@ -126,7 +127,32 @@ void pack_reply(const FunctionRow& row, const Words& words, CK_RV rv, Message* m
  */
 uint32_t object_flags(const FunctionRow& row, const Words& words);
 
-/* Whether a template of the call says CKA_TOKEN, and not CK_FALSE, at any depth of nesting. */
+/* What a call's mechanism parameter says of what the call makes beside the function's own object.
+ */
+struct ParameterFacts {
+  /* A template within the parameter, in memory that unpack_call or the application made. */
+  struct Template {
+    uint8_t* at;
+    uint8_t* length;
+    const CK_ATTRIBUTE* attributes() const;
+    CK_ULONG count() const;
+    void replace(CK_ATTRIBUTE* attributes, CK_ULONG count) const;
+  };
+  std::vector<Template> templates;
+  /* The handles that come back in the reply's list, in order: of which template the object is made,
+   * an index; without one, of the call's own. */
+  std::vector<std::optional<size_t>> handles;
+  std::vector<CK_MECHANISM_TYPE> mechanisms; /* the call's, and those within its parameter */
+  bool gives_octets = false;                 /* of key material */
+};
+ParameterFacts parameter_facts(const FunctionRow& row, const Words& words);
+/* object_flags of an object that is made of such a template, as of a call's first. */
+uint32_t template_flags(const ParameterFacts::Template& one);
+
+/*
+ * Whether a template of the call, one in its parameter too, says CKA_TOKEN, and not CK_FALSE, at
+ * any depth of nesting.
+ */
 bool names_token_object(const FunctionRow& row, const Words& words);
 
 /* True when a reply with this value carries results. */

@@ -46,6 +46,8 @@ bool is_nested(const CK_ATTRIBUTE& attribute);
  */
 CK_RV pack_template(const CK_ATTRIBUTE* attributes, CK_ULONG count, PackWriter* out);
 bool unpack_template(PackReader* in, CallArena* arena, Word words[2]);
+/* The same within a parameter. *room: octets that it may still have allocated for nothing. */
+bool unpack_template(PackReader* in, CallArena* arena, uint64_t* room, Word words[2]);
 
 /*
  * Template of C_GetAttributeValue: the same, where shape 1 says that there is room of ulValueLen
@@ -62,12 +64,27 @@ bool unpack_query_reply(PackReader* in, CK_RV rv, CK_ATTRIBUTE* attributes, CK_U
  *   0 the mechanism is NULL   1 the parameter is NULL: u64 length   2 octets   3 number: u64
  *   4 handle: u8 index   5 structure: u64 length, members   6 no known form: u64 length, and the
  * library gets a zeroed block of that length to judge.
- * Members, in order: number u64; octet u8; array raw; octets u8 present and, if so, u64 n and n
- * octets; handle u8 index in the record; pointer u8 present and the members.
+ * Members, in order: number u64; octet u8; array raw; octets and text u8 present and, if so, u64 n
+ * and n octets, or for octets that are only written u64 room; room of a buffer u8 present, u64;
+ * handle u8 index in the record, none for one that is written; pointer to that u8 present; pointer
+ * u8 present and the members; structures u8 present, u64 count and the members of each; template
+ * and mechanism as above; value u8 1 for NULL, or its form 2 to 5 and what follows that.
  */
 CK_RV pack_mechanism(const CK_MECHANISM* mechanism, CallRec* rec, PackWriter* out);
 /* next_handle: index of the record's next handle, counted on. */
 bool unpack_mechanism(PackReader* in, const CallRec& rec, unsigned* next_handle, CallArena* arena,
                       Word* word);
+
+/*
+ * What the parameter gives back, in a reply: of members that are written, in order, number u64;
+ * octet u8; room u8 present, u64; octets u8 present (with CKR_OK) and u64 n, n octets. Handles,
+ * with CKR_OK, go to the list, but for those whose pointer is NULL. Nothing where the parameter has
+ * no outputs. False: the library claims more than it had room for, or the reply does not fit the
+ * parameter.
+ */
+bool pack_mechanism_outputs(const CK_MECHANISM* mechanism, CK_RV rv, std::vector<uint64_t>* list,
+                            PackWriter* out);
+bool unpack_mechanism_outputs(PackReader* in, bool ok, const std::vector<uint64_t>& list,
+                              size_t* list_used, const CK_MECHANISM* mechanism);
 
 }  // namespace mp11

@@ -125,8 +125,8 @@ CK_RV pack_attributes(const CK_ATTRIBUTE* attributes, uint64_t count, bool value
 /* Reads what pack_attributes wrote. */
 class AttributeReader {
  public:
-  AttributeReader(PackReader* in, bool values, CallArena* arena)
-      : in_(in), values_(values), arena_(arena) {}
+  AttributeReader(PackReader* in, bool values, CallArena* arena, uint64_t room = limits::kOutput)
+      : in_(in), values_(values), arena_(arena), left_{.octets = room} {}
 
   /* nullptr after a failure. */
   CK_ATTRIBUTE* attributes(uint64_t count, unsigned depth) {
@@ -145,6 +145,7 @@ class AttributeReader {
     }
     return all;
   }
+  uint64_t room() const { return left_.octets; }
 
  private:
   bool attribute(CK_ATTRIBUTE* a, unsigned depth) {
@@ -359,6 +360,19 @@ bool unpack_template(PackReader* in, CallArena* arena, Word words[2]) {
   return unpack_any(in, true, arena, words);
 }
 
+bool unpack_template(PackReader* in, CallArena* arena, uint64_t* room, Word words[2]) {
+  const bool present = in->flag();
+  CK_ULONG count;
+  if (!narrow_ulong(in->u64(), &count)) return false;
+  words[0] = 0;
+  words[1] = count;
+  if (!present) return in->ok();
+  AttributeReader reader(in, true, arena, *room);
+  words[0] = reinterpret_cast<Word>(reader.attributes(count, 0));
+  *room = reader.room();
+  return in->ok();
+}
+
 CK_RV pack_query(const CK_ATTRIBUTE* attributes, CK_ULONG count, PackWriter* out) {
   return pack_any(attributes, count, false, out);
 }
@@ -376,6 +390,10 @@ bool pack_query_reply(const CK_ATTRIBUTE* attributes, CK_ULONG count, CK_RV rv, 
 bool unpack_query_reply(PackReader* in, CK_RV rv, CK_ATTRIBUTE* attributes, CK_ULONG count) {
   if (attributes == nullptr) count = 0;
   return in->u64() == count && ValueReader(in, rv == CKR_OK).values(attributes, count, false);
+}
+
+uint32_t template_flags(const ParameterFacts::Template& one) {
+  return template_flags(one.attributes(), one.count()) & ~uint32_t{kFlagTokenUnknown0};
 }
 
 uint32_t object_flags(const FunctionRow& row, const Words& words) {
@@ -398,6 +416,8 @@ bool names_token_object(const FunctionRow& row, const Words& words) {
     const Word* w = &words.w[row.args[i].first];
     if (names_token(reinterpret_cast<const CK_ATTRIBUTE*>(w[0]), w[1], 0)) return true;
   }
+  for (const ParameterFacts::Template& one : parameter_facts(row, words).templates)
+    if (names_token(one.attributes(), one.count(), 0)) return true;
   return false;
 }
 

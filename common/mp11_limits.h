@@ -28,7 +28,8 @@
 
 namespace mp11::limits {
 
-/* Handles in one call record. The largest standard structure (TLS key material) returns four. */
+/* Handles in one call record: what a call names. Those that a parameter gives back are in a list.
+ */
 inline constexpr size_t kRecordHandles = 16;
 /* Numbers in one call record. */
 inline constexpr size_t kRecordNumbers = 6;
@@ -78,6 +79,9 @@ inline constexpr uint64_t kHandleList = 65536;
 inline constexpr uint64_t kAttributes = 512;
 /* Depth of nested templates and of nested mechanism parameters. */
 inline constexpr unsigned kDepth = 8;
+/* Structures in one array of a mechanism parameter (data parameters and additional keys of SP
+ * 800-108): ten times what any profile of it has. */
+inline constexpr uint64_t kParamStructs = 128;
 /* Octets a caller may offer as one output buffer: what the reply can carry. */
 inline constexpr uint64_t kOutput = kMessage - 65536;
 /* Sessions, and objects that have a handle, of one connection. */

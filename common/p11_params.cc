@@ -30,24 +30,80 @@ namespace mp11 {
 namespace {
 
 /* One list of fields and one ParamStruct for each row, named k_<structure>. */
-#define ULONG(m) ParamField{FieldKind::kUlong, offsetof(S, m), sizeof(S::m), 0, nullptr, #m},
-#define OCTET(m) ParamField{FieldKind::kOctet, offsetof(S, m), sizeof(S::m), 0, nullptr, #m},
-#define ARRAY(m) ParamField{FieldKind::kArray, offsetof(S, m), sizeof(S::m), 0, nullptr, #m},
-#define BYTES(m, length) \
-  ParamField{FieldKind::kBytes, offsetof(S, m), sizeof(S::m), offsetof(S, length), nullptr, #m},
-#define HANDLE(m) ParamField{FieldKind::kHandle, offsetof(S, m), sizeof(S::m), 0, nullptr, #m},
-#define INSIDE(m, s) ParamField{FieldKind::kInside, offsetof(S, m), sizeof(S::m), 0, &k_##s, #m},
-#define POINTER(m, s) ParamField{FieldKind::kPointer, offsetof(S, m), sizeof(S::m), 0, &k_##s, #m},
+#define FIELD(kind, m) FieldKind::kind, offsetof(S, m), sizeof(S::m), #m
+#define ULONG(m) ParamField{FIELD(kUlong, m)},
+#define ULONG_INOUT(m) ParamField{FIELD(kUlong, m), Way::kInOut},
+#define OCTET(m) ParamField{FIELD(kOctet, m)},
+#define OCTET_INOUT(m) ParamField{FIELD(kOctet, m), Way::kInOut},
+#define ARRAY(m) ParamField{FIELD(kArray, m)},
+#define BYTES(m, len) ParamField{FIELD(kBytes, m), Way::kIn, LengthIs::kOctets, offsetof(S, len)},
+#define BYTES_INOUT(m, len) \
+  ParamField{FIELD(kBytes, m), Way::kInOut, LengthIs::kOctets, offsetof(S, len)},
+#define BITS(m, len) ParamField{FIELD(kBytes, m), Way::kIn, LengthIs::kBits, offsetof(S, len)},
+#define FIXED(m, n) ParamField{FIELD(kBytes, m), Way::kIn, LengthIs::kFixed, 0, n},
+#define FIXED_INOUT(m, n) ParamField{FIELD(kBytes, m), Way::kInOut, LengthIs::kFixed, 0, n},
+#define FIXED_OUT(m, n) ParamField{FIELD(kBytes, m), Way::kOut, LengthIs::kFixed, 0, n},
+#define OUTER_OUT(m) ParamField{FIELD(kBytes, m), Way::kOut, LengthIs::kOuter},
+#define BUFFER_OUT(m, len) \
+  ParamField{FIELD(kBytes, m), Way::kOut, LengthIs::kPointed, offsetof(S, len)},
+#define ROOM(m) ParamField{FIELD(kRoom, m), Way::kInOut},
+#define TEXT(m) ParamField{FIELD(kText, m)},
+#define HANDLE(m) ParamField{FIELD(kHandle, m)},
+#define HANDLE_OUT(m) ParamField{FIELD(kHandle, m), Way::kOut},
+#define HANDLE_AT(m) ParamField{FIELD(kHandleAt, m), Way::kOut},
+#define INSIDE(m, s) ParamField{FIELD(kInside, m), Way::kIn, LengthIs::kNone, 0, 0, 0, &k_##s},
+#define POINTER(m, s) ParamField{FIELD(kPointer, m), Way::kIn, LengthIs::kNone, 0, 0, 0, &k_##s},
+#define POINTER_BITS(m, s, len) \
+  ParamField{FIELD(kPointer, m), Way::kIn, LengthIs::kBits, offsetof(S, len), 0, 0, &k_##s},
+#define STRUCTS(m, s, len) \
+  ParamField{FIELD(kStructs, m), Way::kIn, LengthIs::kOctets, offsetof(S, len), 0, 0, &k_##s},
+#define TEMPLATE(m, len) \
+  ParamField{FIELD(kTemplate, m), Way::kIn, LengthIs::kOctets, offsetof(S, len)},
+#define VALUE(m, type, len) \
+  ParamField{FIELD(kValue, m), Way::kIn, LengthIs::kOctets, offsetof(S, len), 0, offsetof(S, type)},
+#define MECHANISM(m) ParamField{FIELD(kMechanism, m)},
 #define P11_STRUCT(s, members)                   \
   constexpr auto fields_##s = [] {               \
     using S = s;                                 \
     return std::to_array<ParamField>({members}); \
   }();                                           \
   constexpr ParamStruct k_##s{#s, sizeof(s), fields_##s};
+#define P11_VALUE(name, form)
 #define P11_MECHANISM(name, form)
 #include "p11_params.def"
 #undef P11_STRUCT
+#undef P11_VALUE
 #undef P11_MECHANISM
+
+constexpr bool right_size(const ParamField& f) {
+  switch (f.kind) {
+    case FieldKind::kUlong:
+      return f.size == sizeof(CK_ULONG);
+    case FieldKind::kHandle:
+      return f.size == sizeof(CK_OBJECT_HANDLE);
+    case FieldKind::kOctet:
+      return f.size == 1;
+    case FieldKind::kArray:
+      return f.size > 1;
+    case FieldKind::kInside:
+      return f.nested->size == f.size;
+    default:
+      return f.size == sizeof(void*);
+  }
+}
+
+/*
+ * A length that the library writes stands behind its buffer, so that it still is the room when the
+ * buffer is written; one for another structure, and the type of a value, stand before it.
+ */
+constexpr bool right_order(const ParamField& f) {
+  if (f.kind == FieldKind::kPointer && f.length != LengthIs::kNone)
+    return f.length_offset < f.offset;
+  if (f.kind == FieldKind::kValue) return f.type_offset < f.offset;
+  if (f.kind != FieldKind::kBytes || f.way == Way::kIn) return true;
+  bool written = f.length == LengthIs::kOctets || f.length == LengthIs::kPointed;
+  return !written || f.length_offset > f.offset;
+}
 
 /* The members must cover the structure: sizes with padding add up, kinds have their sizes. */
 constexpr bool covers(const ParamStruct& s) {
@@ -55,21 +111,18 @@ constexpr bool covers(const ParamStruct& s) {
   for (const ParamField& f : s.fields) {
     if (f.offset < end || f.offset >= end + sizeof(CK_ULONG)) return false;
     end = f.offset + size_t{f.size};
-    if (f.kind == FieldKind::kUlong && f.size != sizeof(CK_ULONG)) return false;
-    if (f.kind == FieldKind::kHandle && f.size != sizeof(CK_OBJECT_HANDLE)) return false;
-    if (f.kind == FieldKind::kOctet && f.size != 1) return false;
-    if ((f.kind == FieldKind::kBytes || f.kind == FieldKind::kPointer) && f.size != sizeof(void*))
-      return false;
-    if ((f.kind == FieldKind::kInside) && f.nested->size != f.size) return false;
+    if (!right_size(f) || !right_order(f)) return false;
   }
   return s.size >= end && s.size < end + sizeof(CK_ULONG);
 }
 
 constexpr const ParamStruct* kStructs[] = {
 #define P11_STRUCT(s, members) &k_##s,
+#define P11_VALUE(name, form)
 #define P11_MECHANISM(name, form)
 #include "p11_params.def"
 #undef P11_STRUCT
+#undef P11_VALUE
 #undef P11_MECHANISM
 };
 static_assert(std::all_of(std::begin(kStructs), std::end(kStructs),
@@ -91,6 +144,14 @@ static_assert(std::all_of(std::begin(kStructs), std::end(kStructs),
 #define Structs(s, t) \
   ParamForm::kStruct, { &k_##s, &k_##t }
 #define P11_STRUCT(s, members)
+#define P11_MECHANISM(name, form)
+#define P11_VALUE(name, form) MechanismRow{name, #name, form},
+constexpr MechanismRow kValues[] = {
+#include "p11_params.def"
+};
+#undef P11_VALUE
+#undef P11_MECHANISM
+#define P11_VALUE(name, form)
 #define P11_MECHANISM(name, form) MechanismRow{name, #name, form},
 constexpr auto kMechanisms = [] {
   auto rows = std::to_array<MechanismRow>({
@@ -101,6 +162,7 @@ constexpr auto kMechanisms = [] {
   return rows;
 }();
 #undef P11_STRUCT
+#undef P11_VALUE
 #undef P11_MECHANISM
 static_assert(std::adjacent_find(kMechanisms.begin(), kMechanisms.end(),
                                  [](const MechanismRow& a, const MechanismRow& b) {
@@ -121,6 +183,18 @@ const ParamStruct* param_struct(const MechanismRow& row, CK_ULONG length) {
   for (const ParamStruct* s : row.structs)
     if (s != nullptr && s->size == length) return s;
   return nullptr;
+}
+
+bool has_outputs(const ParamStruct& layout) {
+  return std::any_of(layout.fields.begin(), layout.fields.end(), [](const ParamField& f) {
+    return f.way != Way::kIn || (f.nested != nullptr && has_outputs(*f.nested));
+  });
+}
+
+const MechanismRow* value_row(CK_ULONG type) {
+  const auto* row = std::find_if(std::begin(kValues), std::end(kValues),
+                                 [=](const MechanismRow& r) { return r.type == type; });
+  return row != std::end(kValues) ? row : nullptr;
 }
 
 std::span<const MechanismRow> mechanism_rows() { return kMechanisms; }

@@ -36,24 +36,48 @@
 namespace mp11 {
 
 enum class FieldKind : uint8_t {
-  kUlong,   /* CK_ULONG */
-  kOctet,   /* one octet */
-  kArray,   /* `size` octets */
-  kBytes,   /* pointer to octets; the CK_ULONG at `length_offset` says how many */
-  kHandle,  /* CK_OBJECT_HANDLE */
-  kInside,  /* structure `nested` as a member */
-  kPointer, /* pointer to one structure `nested`, or NULL */
+  kUlong,     /* CK_ULONG */
+  kOctet,     /* one octet */
+  kArray,     /* `size` octets */
+  kBytes,     /* pointer to octets; `length` says how many */
+  kText,      /* pointer to text that ends with NUL */
+  kHandle,    /* CK_OBJECT_HANDLE */
+  kInside,    /* structure `nested` as a member */
+  kPointer,   /* pointer to one structure `nested`, or NULL */
+  kStructs,   /* pointer to structures `nested`, as many as the member at `length_offset` says */
+  kTemplate,  /* pointer to attributes, as many as the member at `length_offset` says */
+  kValue,     /* pointer to what value_row() says for the number at `type_offset` */
+  kMechanism, /* pointer to one CK_MECHANISM, or NULL */
+  kRoom,      /* pointer to a CK_ULONG: room of a buffer, and then how much of it is used */
+  kHandleAt,  /* pointer to a CK_OBJECT_HANDLE */
+};
+
+/* Whether the library reads a member or writes it; what it writes comes back in the reply. */
+enum class Way : uint8_t { kIn, kOut, kInOut };
+
+/* How long the octets are that a member points to. */
+enum class LengthIs : uint8_t {
+  kNone,    /* nothing to say */
+  kOctets,  /* the CK_ULONG at `length_offset` */
+  kBits,    /* the same, in bits */
+  kFixed,   /* `fixed` octets */
+  kPointed, /* what the kRoom at `length_offset` points to */
+  kOuter,   /* the structure that points to this one has it, in bits */
 };
 
 struct ParamStruct;
 
 struct ParamField {
   FieldKind kind;
-  uint16_t offset;        /* in the structure, octets */
-  uint16_t size;          /* of the member, octets */
-  uint16_t length_offset; /* kBytes only */
-  const ParamStruct* nested;
+  uint16_t offset; /* in the structure, octets */
+  uint16_t size;   /* of the member, octets */
   const char* name;
+  Way way = Way::kIn;
+  LengthIs length = LengthIs::kNone;
+  uint16_t length_offset = 0;
+  uint16_t fixed = 0;       /* kFixed only */
+  uint16_t type_offset = 0; /* kValue only */
+  const ParamStruct* nested = nullptr;
 };
 
 struct ParamStruct {
@@ -68,7 +92,7 @@ enum class ParamForm : uint8_t {
   kNumber,     /* one CK_ULONG */
   kHandle,     /* one CK_OBJECT_HANDLE */
   kStruct,     /* one of `structs`, by size */
-  kNotCarried, /* a structure that has no row */
+  kNotCarried, /* a structure that has no row: the table says why */
 };
 
 struct MechanismRow {
@@ -82,6 +106,10 @@ struct MechanismRow {
 const MechanismRow* mechanism_row(CK_MECHANISM_TYPE type);
 /* The layout of that many octets for this mechanism, or nullptr. */
 const ParamStruct* param_struct(const MechanismRow& row, CK_ULONG length);
+/* Whether a library writes something into the structure or what it points to. */
+bool has_outputs(const ParamStruct& layout);
+/* What a CK_PRF_DATA_PARAM of that type points to; nullptr for a type that is not known. */
+const MechanismRow* value_row(CK_ULONG type);
 /* Every row, in the order of its number; for tests and printing. */
 std::span<const MechanismRow> mechanism_rows();
 std::span<const ParamStruct* const> param_structs();

@@ -115,8 +115,9 @@ std::optional<SessionMonitor::Objection> SessionMonitor::objection(Call* call,
   if (!row.has(ArgKind::kMechanism) && !row.has(ArgKind::kTemplate)) return {};
   const std::optional<Making> making = read_making(call);
   if (!making) return Objection{CKR_ARGUMENTS_BAD, "arguments that cannot be read"};
-  if (making->mechanism && !filter.takes_mechanism(*making->mechanism))
-    return Objection{CKR_MECHANISM_INVALID, "the mechanism"};
+  for (CK_MECHANISM_TYPE type : making->named)
+    if (!filter.takes_mechanism(wide(type)))
+      return Objection{CKR_MECHANISM_INVALID, "the mechanism"};
   if (!filter.keeps_keys()) return {};
   if (row.number == kC_WrapKey || row.number == kC_WrapKeyAuthenticated)
     return Objection{CKR_KEY_UNEXTRACTABLE, "the export of a key"};
@@ -124,6 +125,7 @@ std::optional<SessionMonitor::Objection> SessionMonitor::objection(Call* call,
     return Objection{CKR_TEMPLATE_INCONSISTENT, "a key that could be exported"};
   if (row.number == kC_DeriveKey && (making->classes & kCreateData) != 0)
     return Objection{CKR_TEMPLATE_INCONSISTENT, "key material as data"};
+  if (making->gives_octets) return Objection{CKR_MECHANISM_INVALID, "key material as octets"};
   return {};
 }
 
@@ -163,33 +165,47 @@ CK_RV SessionMonitor::keep_made_keys(Call* call) {
     return CKR_OK;
   arena_.clear();
   Words words;
-  CK_RV rv = CKR_ARGUMENTS_BAD;
-  Word* t = nullptr;
-  if (unpack_call(row, call->request, &arena_, &words)) t = last_template(row, &words);
-  /* A count of attributes at no address is only a number of the client's. */
-  if (t != nullptr && (t[0] != 0 || t[1] == 0)) {
-    rv = CKR_OK;
-    auto* more = arena_.make<CK_ATTRIBUTE>(t[1] + 2);
-    auto* truth = arena_.make<CK_BBOOL>(2);
-    truth[0] = CK_TRUE;
-    size_t count = t[1];
-    if (count != 0) std::memcpy(more, reinterpret_cast<const void*>(t[0]), count * sizeof *more);
-    if (find_attribute(t, CKA_SENSITIVE) == nullptr) more[count++] = {CKA_SENSITIVE, &truth[0], 1};
-    if (find_attribute(t, CKA_EXTRACTABLE) == nullptr)
-      more[count++] = {CKA_EXTRACTABLE, &truth[1], 1};
-    if (count != t[1]) {
-      t[0] = reinterpret_cast<Word>(more);
-      t[1] = count;
-      Message changed;
-      rv = pack_call(row, words, &changed);
-      if (rv == CKR_OK) {
-        std::swap(call->request.bytes, changed.bytes);
-        call->request.lent = {};
-      }
-    }
-  }
+  const bool readable = unpack_call(row, call->request, &arena_, &words);
+  const CK_RV rv = readable ? keep_keys_of(row, &words, call) : CK_RV{CKR_ARGUMENTS_BAD};
   arena_.clear();
   return rv;
+}
+
+/* The same, of words in arena_: of the call's own key, and of those that its parameter asks for. */
+CK_RV SessionMonitor::keep_keys_of(const FunctionRow& row, Words* words, Call* call) {
+  Word* t = last_template(row, words);
+  /* A count of attributes at no address is only a number of the client's. */
+  if (t == nullptr || (t[0] == 0 && t[1] != 0)) return CKR_ARGUMENTS_BAD;
+  bool changed = keep_key(t);
+  for (const ParameterFacts::Template& one : parameter_facts(row, *words).templates) {
+    Word own[2] = {reinterpret_cast<Word>(one.attributes()), one.count()};
+    if (own[0] == 0 && own[1] != 0) return CKR_ARGUMENTS_BAD;
+    if (!keep_key(own)) continue;
+    one.replace(reinterpret_cast<CK_ATTRIBUTE*>(own[0]), own[1]);
+    changed = true;
+  }
+  if (!changed) return CKR_OK;
+  Message message;
+  const CK_RV rv = pack_call(row, *words, &message);
+  if (rv != CKR_OK) return rv;
+  std::swap(call->request.bytes, message.bytes);
+  call->request.lent = {};
+  return CKR_OK;
+}
+
+/* Writes what is lacking into a template, which then is a new one. False when nothing is. */
+bool SessionMonitor::keep_key(Word t[2]) {
+  const size_t count = t[1];
+  auto* more = arena_.make<CK_ATTRIBUTE>(count + 2);
+  auto* truth = arena_.make<CK_BBOOL>(2);
+  truth[0] = CK_TRUE;
+  size_t now = count;
+  if (count != 0) std::memcpy(more, reinterpret_cast<const void*>(t[0]), count * sizeof *more);
+  if (find_attribute(t, CKA_SENSITIVE) == nullptr) more[now++] = {CKA_SENSITIVE, &truth[0], 1};
+  if (find_attribute(t, CKA_EXTRACTABLE) == nullptr) more[now++] = {CKA_EXTRACTABLE, &truth[1], 1};
+  t[0] = reinterpret_cast<Word>(more);
+  t[1] = now;
+  return now != count;
 }
 
 void SessionMonitor::filter_mechanisms(Layer* layer) {

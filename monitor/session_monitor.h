@@ -404,6 +404,8 @@ class SessionMonitor {
   std::optional<CK_RV> refused_by_filter(Call* call, Layer* layer);
   bool tell_filtered(Call* call, const Layer& layer, const char* why);
   CK_RV keep_made_keys(Call* call);
+  CK_RV keep_keys_of(const FunctionRow& row, Words* words, Call* call);
+  bool keep_key(Word t[2]);
   std::optional<Step> need_class(Call* call, Session* session, size_t n);
   std::optional<Step> need_facts(Call* call, Session* session);
   void replied_facts(Call* call);
@@ -449,8 +451,10 @@ class SessionMonitor {
   struct Making {
     std::optional<uint64_t> mechanism;
     bool on_token = false;
-    uint32_t classes = 0;   /* CreateClass; none where the template does not say */
-    bool opens_key = false; /* some template says extractable, or not sensitive */
+    uint32_t classes = 0;                 /* CreateClass; none where the template does not say */
+    bool opens_key = false;               /* some template says extractable, or not sensitive */
+    std::vector<CK_MECHANISM_TYPE> named; /* the same, and those within its parameter */
+    bool gives_octets = false;            /* of key material, in its parameter */
   };
   std::optional<Making> read_making(Call* call);
   static bool makes_parameters(uint64_t mechanism);
@@ -483,7 +487,8 @@ class SessionMonitor {
   bool absorb_objects(Call* call);
   bool absorb_session(Call* call);
   bool absorb_slots(Call* call);
-  bool absorb_made(Call* call, uint32_t n);
+  bool read_made(Call* call, std::vector<uint32_t>* made);
+  bool absorb_made(Call* call, uint32_t flags, uint64_t* made);
   void absorb_state(Call* call);
   bool rewrite(Call* call);
   bool rewrite_token_info(Call* call);

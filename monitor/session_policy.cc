@@ -30,6 +30,7 @@
  * in the monitor, in an arena that is wiped at once.
  */
 #include <cstring>
+#include <utility>
 
 #include "infos.h"
 #include "packing.h"
@@ -150,15 +151,23 @@ std::optional<SessionMonitor::Making> SessionMonitor::read_making(Call* call) {
   Words words;
   const bool readable = unpack_call(row, call->request, &arena_, &words);
   if (readable) making.on_token = names_token_object(row, words);
+  auto look = [&making](const CK_ATTRIBUTE* attributes, Word count) {
+    making.classes |= classes_in(attributes, count);
+    making.opens_key |= says(attributes, count, CKA_EXTRACTABLE, true) ||
+                        says(attributes, count, CKA_SENSITIVE, false);
+  };
   for (unsigned i = 0; readable && i < row.arg_count; i++) {
     const Word* w = &words.w[row.args[i].first];
     if (row.args[i].kind == ArgKind::kMechanism && w[0] != 0)
       making.mechanism = wide(reinterpret_cast<const CK_MECHANISM*>(w[0])->mechanism);
-    if (row.args[i].kind != ArgKind::kTemplate) continue;
-    auto* attributes = reinterpret_cast<const CK_ATTRIBUTE*>(w[0]);
-    making.classes |= classes_in(attributes, w[1]);
-    making.opens_key |= says(attributes, w[1], CKA_EXTRACTABLE, true) ||
-                        says(attributes, w[1], CKA_SENSITIVE, false);
+    if (row.args[i].kind == ArgKind::kTemplate)
+      look(reinterpret_cast<const CK_ATTRIBUTE*>(w[0]), w[1]);
+  }
+  if (readable && row.has(ArgKind::kMechanism)) {
+    ParameterFacts facts = parameter_facts(row, words);
+    for (const ParameterFacts::Template& one : facts.templates) look(one.attributes(), one.count());
+    making.gives_octets = facts.gives_octets;
+    making.named = std::move(facts.mechanisms);
   }
   arena_.clear();
   if (!readable) return {};

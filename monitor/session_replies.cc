@@ -84,7 +84,8 @@ void SessionMonitor::replied(Call* call) {
   uint32_t function = internal ? asked.rec.function : call->row->number;
   const FunctionRow& row = kFunctionTable[function];
   unsigned handles = carries_results(rec.rv) ? handles_out(row) : 0;
-  bool lists = row.has(ArgKind::kHandleList) || row.has(ArgKind::kSlotList);
+  bool lists =
+      row.has(ArgKind::kHandleList) || row.has(ArgKind::kSlotList) || row.has(ArgKind::kMechanism);
   bool fits = rec.function == function && (rec.flags & ~uint32_t{kFlagMore}) == kFlagReply &&
               rec.handle_count == handles && (lists || call->reply.list.empty());
   if (fits && internal) {
@@ -205,6 +206,8 @@ bool SessionMonitor::absorb_objects(Call* call) {
     reply.rec.primary = slot.value_or(0);
     return slot.has_value();
   }
+  std::vector<uint32_t> made; /* flags of what a parameter gives back */
+  if (row.has(ArgKind::kMechanism) && !read_made(call, &made)) return false;
   if (reply.rec.handle_count == 0 && reply.list.empty()) return true;
   if (call->token == nullptr || call->layer == nullptr) return false;
   if (row.number == kC_OpenSession) return absorb_session(call);
@@ -213,8 +216,13 @@ bool SessionMonitor::absorb_objects(Call* call) {
     answer(call, CKR_SESSION_CLOSED); /* by another thread, meanwhile */
     return true;
   }
-  for (uint32_t i = 0; i < reply.rec.handle_count; i++)
-    if (!absorb_made(call, i)) answer(call, CKR_HOST_MEMORY);
+  bool room = true;
+  for (uint32_t i = 0; room && i < reply.rec.handle_count; i++)
+    room = absorb_made(call, call->flags >> i, &reply.rec.handles[i]);
+  for (size_t i = 0; room && i < made.size(); i++)
+    room = absorb_made(call, made[i], &reply.list[i]);
+  if (!room) answer(call, CKR_HOST_MEMORY);
+  if (!room || row.has(ArgKind::kMechanism)) return true;
   for (uint64_t& handle : reply.list) {
     handle = objects_.add({.real = handle, .scope = call->layer->id, .slot = call->slot});
     if (handle != 0) continue;
@@ -259,16 +267,33 @@ bool SessionMonitor::absorb_slots(Call* call) {
   return true;
 }
 
-/* The n-th object that the call made. False when the map is full. */
-bool SessionMonitor::absorb_made(Call* call, uint32_t n) {
-  uint64_t& handle = call->reply.rec.handles[n];
+/*
+ * What the parameter's handles in the reply's list are, from the templates that the library was
+ * given. False when there are more or fewer of them.
+ */
+bool SessionMonitor::read_made(Call* call, std::vector<uint32_t>* made) {
+  arena_.clear();
+  Words words;
+  if (unpack_call(*call->row, call->request, &arena_, &words)) {
+    const ParameterFacts facts = parameter_facts(*call->row, words);
+    const uint32_t by_call = object_flags(*call->row, words);
+    for (const std::optional<size_t>& own : facts.handles)
+      made->push_back(own ? template_flags(facts.templates[*own]) : by_call);
+  }
+  arena_.clear();
+  return made->size() == call->reply.list.size();
+}
+
+/* An object that the call made, with its flags as of a first one. False when the map is full. */
+bool SessionMonitor::absorb_made(Call* call, uint32_t flags, uint64_t* made) {
+  uint64_t& handle = *made;
   if (handle == 0) return true;
   HandleMap::Entry entry;
   entry.real = handle;
   entry.scope = call->layer->id;
   entry.slot = call->slot;
-  entry.token_object = (call->flags & (uint32_t{kFlagTokenObject0} << n)) != 0;
-  entry.private_object = (call->flags & (uint32_t{kFlagPrivateObject0} << n)) != 0;
+  entry.token_object = (flags & kFlagTokenObject0) != 0;
+  entry.private_object = (flags & kFlagPrivateObject0) != 0;
   if (const HandleMap::Entry* original = objects_.find(call->object);
       call->row->number == kC_CopyObject && original != nullptr) {
     if ((call->flags & kFlagTokenUnknown0) != 0) entry.token_object = original->token_object;

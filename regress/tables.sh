@@ -121,8 +121,12 @@ $1 in wanted {
     split(field[i], word, " "); type = word[1]; name = word[2]
     kind = "ULONG"
     if (type == "CK_OBJECT_HANDLE") kind = "HANDLE"
+    else if (type == "CK_OBJECT_HANDLE_PTR") kind = "HANDLE_AT"
+    else if (type == "CK_MECHANISM_PTR") kind = "MECHANISM"
+    else if (type == "CK_ATTRIBUTE_PTR") kind = "TEMPLATE"
+    else if (type == "CK_ULONG_PTR") kind = "ROOM"
     else if (type ~ /_PTR$/) kind = "POINTER"
-    else if (type == "CK_SSL3_RANDOM_DATA") kind = "INSIDE"
+    else if (type ~ /_RANDOM_DATA$/) kind = "INSIDE"
     else if (name ~ /\[/) kind = "ARRAY"
     else if (type ~ /^CK_(BBOOL|BYTE)$/) kind = "OCTET"
     sub(/\[.*/, "", name)
@@ -130,11 +134,18 @@ $1 in wanted {
   }
   print line
 }' structs "$spec/structs.tsv" | sort >structs.spec
-awk '{
-  line = $0; sub(/^P11_STRUCT\(/, "", line); sub(/,.*/, "", line)
-  while (match($0, /(ULONG|OCTET|ARRAY|BYTES|HANDLE|INSIDE|POINTER)\([^)]*\)/)) {
+awk '
+BEGIN {
+  n = split("BYTES BYTES_INOUT BITS FIXED FIXED_OUT FIXED_INOUT TEXT STRUCTS VALUE OUTER_OUT " \
+            "BUFFER_OUT POINTER_BITS", p, " ")
+  for (i = 1; i <= n; i++) name[p[i]] = "POINTER"
+  name["HANDLE_OUT"] = "HANDLE"; name["ULONG_INOUT"] = "ULONG"; name["OCTET_INOUT"] = "OCTET"
+}
+{
+  line = $0; sub(/^P11_STRUCT\([^,]*,/, "", $0); sub(/^P11_STRUCT\(/, "", line); sub(/,.*/, "", line)
+  while (match($0, /[A-Z_]+\([a-zA-Z][^)]*\)/)) {
     split(substr($0, RSTART, RLENGTH - 1), part, /[(,]/)
-    line = line " " (part[1] == "BYTES" ? "POINTER" : part[1]) ":" part[2]
+    line = line " " (part[1] in name ? name[part[1]] : part[1]) ":" part[2]
     $0 = substr($0, RSTART + RLENGTH)
   }
   print line

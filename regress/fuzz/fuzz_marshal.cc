@@ -35,6 +35,7 @@
 
 #include "fuzz.h"
 #include "p11_params.h"
+#include "param_walk.h"
 #include "samples.h"
 
 namespace {
@@ -121,25 +122,56 @@ class Library {
     read(m->pParameter, m->ulParameterLen);
     const MechanismRow* row = mechanism_row(m->mechanism);
     const ParamStruct* type = row != nullptr ? param_struct(*row, m->ulParameterLen) : nullptr;
-    if (type != nullptr) structure(*type, static_cast<const uint8_t*>(m->pParameter));
+    if (type == nullptr) return;
+    auto leaf = [this](const ParamStruct&, const ParamField& field, void* base, CK_ULONG outer) {
+      return member(field, static_cast<uint8_t*>(base), outer);
+    };
+    walk_members(*type, m->pParameter, 0, leaf);
   }
 
-  void structure(const ParamStruct& type, const uint8_t* memory) {
-    for (const ParamField& field : type.fields) {
-      const uint8_t* pointer = nullptr;
-      if (field.kind == FieldKind::kBytes || field.kind == FieldKind::kPointer)
-        std::memcpy(&pointer, memory + field.offset, sizeof pointer);
-      if (field.kind == FieldKind::kBytes) {
-        CK_ULONG length;
-        std::memcpy(&length, memory + field.length_offset, sizeof length);
-        read(pointer, length);
-      } else if (field.kind == FieldKind::kInside) {
-        structure(*field.nested, memory + field.offset);
-      } else if (pointer != nullptr) {
-        structure(*field.nested, pointer);
-      }
+  /* As a library that reads what it may and fills what it may. */
+  bool member(const ParamField& field, uint8_t* base, CK_ULONG outer) {
+    uint8_t* at = base + field.offset;
+    if (field.kind == FieldKind::kUlong || field.kind == FieldKind::kOctet ||
+        field.kind == FieldKind::kArray) {
+      read(at, field.size);
+      return true;
     }
+    if (field.kind == FieldKind::kHandle) {
+      if (field.way != Way::kIn) fill(word(at), field.size);
+      return true;
+    }
+    auto* p = load<uint8_t*>(at, 0);
+    if (p == nullptr) return true;
+    const CK_ULONG length = length_of(field, base, outer);
+    switch (field.kind) {
+      case FieldKind::kBytes:
+        if (field.way == Way::kIn)
+          read(p, length);
+        else
+          fill(word(p), length);
+        break;
+      case FieldKind::kText:
+        read(p, std::strlen(reinterpret_cast<const char*>(p)));
+        break;
+      case FieldKind::kTemplate:
+        attributes(reinterpret_cast<CK_ATTRIBUTE*>(p), length, false);
+        break;
+      case FieldKind::kHandleAt:
+        fill(word(p), sizeof(CK_OBJECT_HANDLE));
+        break;
+      case FieldKind::kMechanism:
+        mechanism(reinterpret_cast<const CK_MECHANISM*>(p));
+        break;
+      case FieldKind::kValue:
+        read(p, length);
+        break;
+      default:
+        break;
+    }
+    return true;
   }
+  static Word word(const void* p) { return reinterpret_cast<Word>(p); }
 
   volatile uint8_t sum_ = 0;
 };

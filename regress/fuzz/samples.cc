@@ -201,9 +201,48 @@ class Sample {
           std::memset(at, 'a', field.size);
           break;
         case FieldKind::kBytes: {
-          Word bytes = octets(8);
+          Word bytes = field.way == Way::kIn ? octets(8) : word(arena_->allocate_out(8));
           std::memcpy(at, &bytes, sizeof bytes);
-          std::memcpy(memory + field.length_offset, &eight, sizeof eight);
+          if (field.length == LengthIs::kOctets || field.length == LengthIs::kBits)
+            std::memcpy(memory + field.length_offset, &eight, sizeof eight);
+          break;
+        }
+        case FieldKind::kText: {
+          Word text = word(arena_->make<char>(9));
+          std::memset(reinterpret_cast<void*>(text), 'a', 8);
+          std::memcpy(at, &text, sizeof text);
+          break;
+        }
+        case FieldKind::kRoom:
+        case FieldKind::kHandleAt: {
+          auto* number = arena_->make<CK_ULONG>();
+          *number = field.kind == FieldKind::kRoom ? 8 : 0;
+          std::memcpy(at, &number, sizeof number);
+          break;
+        }
+        case FieldKind::kStructs: {
+          auto* one = arena_->make<uint8_t>(field.nested->size);
+          structure(*field.nested, one, depth);
+          std::memcpy(at, &one, sizeof one);
+          break; /* the count stands before it, and is 1 */
+        }
+        case FieldKind::kTemplate: {
+          auto* a = arena_->make<CK_ATTRIBUTE>();
+          *a = {CKA_LABEL, reinterpret_cast<void*>(octets(8)), 8};
+          std::memcpy(at, &a, sizeof a);
+          break;
+        }
+        case FieldKind::kValue: { /* the type stands before it */
+          const CK_ULONG type = CK_SP800_108_BYTE_ARRAY;
+          Word bytes = octets(1);
+          std::memcpy(memory + field.type_offset, &type, sizeof type);
+          std::memcpy(at, &bytes, sizeof bytes);
+          break;
+        }
+        case FieldKind::kMechanism: {
+          auto* m = arena_->make<CK_MECHANISM>();
+          m->mechanism = CKM_SHA256;
+          std::memcpy(at, &m, sizeof m);
           break;
         }
         case FieldKind::kInside:

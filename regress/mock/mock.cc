@@ -40,8 +40,12 @@
 #include <vector>
 
 #include "cryptoki.h"
+#include "mock_recipe.h"
 
 namespace {
+
+using mock::read_mechanism;
+using mock::Recipe;
 
 constexpr CK_SLOT_ID kSlot = 0x7000000000000001;
 constexpr char kPin[] = "1234";
@@ -359,9 +363,31 @@ CK_RV find_objects_final(CK_SESSION_HANDLE handle) {
 /* ---- mechanisms ---- */
 
 constexpr CK_MECHANISM_TYPE kMechanisms[] = {
-    CKM_CONCATENATE_BASE_AND_KEY, CKM_HKDF_DERIVE,      CKM_ECMQV_DERIVE,
-    CKM_X9_42_DH_HYBRID_DERIVE,   CKM_X9_42_MQV_DERIVE, CKM_IKE2_PRF_PLUS_DERIVE,
-    CKM_IKE_PRF_DERIVE,           CKM_IKE1_PRF_DERIVE,  CKM_IKE1_EXTENDED_DERIVE,
+    CKM_CONCATENATE_BASE_AND_KEY,
+    CKM_HKDF_DERIVE,
+    CKM_ECMQV_DERIVE,
+    CKM_X9_42_DH_HYBRID_DERIVE,
+    CKM_X9_42_MQV_DERIVE,
+    CKM_IKE2_PRF_PLUS_DERIVE,
+    CKM_IKE_PRF_DERIVE,
+    CKM_IKE1_PRF_DERIVE,
+    CKM_IKE1_EXTENDED_DERIVE,
+    CKM_SP800_108_COUNTER_KDF,
+    CKM_SP800_108_FEEDBACK_KDF,
+    CKM_SSL3_MASTER_KEY_DERIVE,
+    CKM_TLS12_MASTER_KEY_DERIVE,
+    CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE,
+    CKM_SSL3_KEY_AND_MAC_DERIVE,
+    CKM_TLS12_KEY_AND_MAC_DERIVE,
+    CKM_TLS12_KEY_SAFE_DERIVE,
+    CKM_WTLS_MASTER_KEY_DERIVE,
+    CKM_WTLS_CLIENT_KEY_AND_MAC_DERIVE,
+    CKM_TLS_PRF,
+    CKM_WTLS_PRF,
+    CKM_PBE_SHA1_DES3_EDE_CBC,
+    CKM_PBE_SHA1_RC4_128,
+    CKM_KIP_DERIVE,
+    CKM_KEA_DERIVE,
 };
 
 CK_RV get_mechanism_list(CK_SLOT_ID slot, CK_MECHANISM_TYPE* list, CK_ULONG* count) {
@@ -388,123 +414,14 @@ CK_RV get_mechanism_info(CK_SLOT_ID slot, CK_MECHANISM_TYPE type, CK_MECHANISM_I
   return CKR_MECHANISM_INVALID;
 }
 
-/* Writes down what goes into a derivation, and whether every key that it names is there. */
-class Recipe {
- public:
-  explicit Recipe(CK_MECHANISM_TYPE type) : text_(std::to_string(type)) {}
-  void key(CK_OBJECT_HANDLE handle) {
-    auto it = state.objects.find(handle);
-    good_ &= it != state.objects.end();
-    if (it != state.objects.end()) text_ += " key(" + it->second.attributes[CKA_VALUE] + ")";
-  }
-  void number(CK_ULONG n) { text_ += " " + std::to_string(n); }
-  void data(const void* p, CK_ULONG size) { text_ += " data(" + octets(p, size) + ")"; }
-  bool good() const { return good_; }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-  bool good_ = true;
-};
-
-void read_parameter(const CK_HKDF_PARAMS& p, Recipe* r) {
-  r->number(p.bExtract * 2u + p.bExpand);
-  r->number(p.prfHashMechanism);
-  if (p.ulSaltType == CKF_HKDF_SALT_KEY) r->key(p.hSaltKey);
-  if (p.ulSaltType == CKF_HKDF_SALT_DATA) r->data(p.pSalt, p.ulSaltLen);
-  r->data(p.pInfo, p.ulInfoLen);
-}
-void read_parameter(const CK_ECMQV_DERIVE_PARAMS& p, Recipe* r) {
-  r->number(p.kdf);
-  r->data(p.pSharedData, p.ulSharedDataLen);
-  r->data(p.pPublicData, p.ulPublicDataLen);
-  r->key(p.hPrivateData);
-  r->data(p.pPublicData2, p.ulPublicDataLen2);
-  r->key(p.publicKey);
-}
-void read_parameter(const CK_X9_42_DH2_DERIVE_PARAMS& p, Recipe* r) {
-  r->number(p.kdf);
-  r->data(p.pOtherInfo, p.ulOtherInfoLen);
-  r->data(p.pPublicData, p.ulPublicDataLen);
-  r->key(p.hPrivateData);
-  r->data(p.pPublicData2, p.ulPublicDataLen2);
-}
-void read_parameter(const CK_X9_42_MQV_DERIVE_PARAMS& p, Recipe* r) {
-  r->number(p.kdf);
-  r->data(p.pOtherInfo, p.ulOtherInfoLen);
-  r->data(p.pPublicData, p.ulPublicDataLen);
-  r->key(p.hPrivateData);
-  r->data(p.pPublicData2, p.ulPublicDataLen2);
-  r->key(p.publicKey);
-}
-void read_parameter(const CK_IKE2_PRF_PLUS_DERIVE_PARAMS& p, Recipe* r) {
-  r->number(p.prfMechanism);
-  if (p.bHasSeedKey) r->key(p.hSeedKey);
-  r->data(p.pSeedData, p.ulSeedDataLen);
-}
-void read_parameter(const CK_IKE_PRF_DERIVE_PARAMS& p, Recipe* r) {
-  r->number(p.prfMechanism);
-  r->data(p.pNi, p.ulNiLen);
-  r->data(p.pNr, p.ulNrLen);
-  if (p.bRekey) r->key(p.hNewKey);
-}
-void read_parameter(const CK_IKE1_PRF_DERIVE_PARAMS& p, Recipe* r) {
-  r->number(p.prfMechanism);
-  r->key(p.hKeygxy);
-  if (p.bHasPrevKey) r->key(p.hPrevKey);
-  r->data(p.pCKYi, p.ulCKYiLen);
-  r->data(p.pCKYr, p.ulCKYrLen);
-  r->number(p.keyNumber);
-}
-void read_parameter(const CK_IKE1_EXTENDED_DERIVE_PARAMS& p, Recipe* r) {
-  r->number(p.prfMechanism);
-  if (p.bHasKeygxy) r->key(p.hKeygxy);
-  r->data(p.pExtraData, p.ulExtraDataLen);
-}
-void read_parameter(const CK_OBJECT_HANDLE& p, Recipe* r) { r->key(p); }
-
-template <class T>
-bool read_as(const CK_MECHANISM& mechanism, Recipe* recipe) {
-  if (mechanism.pParameter == nullptr || mechanism.ulParameterLen != sizeof(T)) return false;
-  read_parameter(*static_cast<const T*>(mechanism.pParameter), recipe);
-  return true;
-}
-
-CK_RV read_mechanism(const CK_MECHANISM& m, Recipe* recipe) {
-  bool formed = false;
-  switch (m.mechanism) {
-    case CKM_CONCATENATE_BASE_AND_KEY:
-      formed = read_as<CK_OBJECT_HANDLE>(m, recipe);
-      break;
-    case CKM_HKDF_DERIVE:
-      formed = read_as<CK_HKDF_PARAMS>(m, recipe);
-      break;
-    case CKM_ECMQV_DERIVE:
-      formed = read_as<CK_ECMQV_DERIVE_PARAMS>(m, recipe);
-      break;
-    case CKM_X9_42_DH_HYBRID_DERIVE:
-      formed = read_as<CK_X9_42_DH2_DERIVE_PARAMS>(m, recipe);
-      break;
-    case CKM_X9_42_MQV_DERIVE:
-      formed = read_as<CK_X9_42_MQV_DERIVE_PARAMS>(m, recipe);
-      break;
-    case CKM_IKE2_PRF_PLUS_DERIVE:
-      formed = read_as<CK_IKE2_PRF_PLUS_DERIVE_PARAMS>(m, recipe);
-      break;
-    case CKM_IKE_PRF_DERIVE:
-      formed = read_as<CK_IKE_PRF_DERIVE_PARAMS>(m, recipe);
-      break;
-    case CKM_IKE1_PRF_DERIVE:
-      formed = read_as<CK_IKE1_PRF_DERIVE_PARAMS>(m, recipe);
-      break;
-    case CKM_IKE1_EXTENDED_DERIVE:
-      formed = read_as<CK_IKE1_EXTENDED_DERIVE_PARAMS>(m, recipe);
-      break;
-    default:
-      return CKR_MECHANISM_INVALID;
-  }
-  if (!formed) return CKR_MECHANISM_PARAM_INVALID;
-  return recipe->good() ? CKR_OK : CKR_KEY_HANDLE_INVALID;
+CK_RV derive(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, Recipe* recipe,
+             CK_ATTRIBUTE* attributes, CK_ULONG count, CK_OBJECT_HANDLE* made) {
+  if (CK_RV rv = read_mechanism(*mechanism, recipe); rv != CKR_OK) return rv;
+  bool own = true;
+  const mock::Deriver deriver{handle, recipe->text(), attributes, count};
+  const CK_RV rv = deriver.outputs(*mechanism, &own);
+  if (rv != CKR_OK || !own) return rv;
+  return mock::make_key(handle, recipe->text(), attributes, count, made);
 }
 
 CK_RV derive_key(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HANDLE base,
@@ -512,13 +429,22 @@ CK_RV derive_key(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_OBJECT_HA
   FIND_SESSION(handle);
   if (mechanism == nullptr) return CKR_ARGUMENTS_BAD;
   if (state.objects.count(base) == 0) return CKR_KEY_HANDLE_INVALID;
+  (void)session;
   Recipe recipe(mechanism->mechanism);
   recipe.key(base);
-  if (CK_RV rv = read_mechanism(*mechanism, &recipe); rv != CKR_OK) return rv;
-  Object object;
-  object.attributes[CKA_CLASS] = octets_of<CK_ULONG>(CKO_SECRET_KEY);
-  object.attributes[CKA_VALUE] = recipe.text();
-  return make_object(handle, session, attributes, count, std::move(object), made);
+  return derive(handle, mechanism, &recipe, attributes, count, made);
+}
+
+CK_RV generate_key(CK_SESSION_HANDLE handle, CK_MECHANISM* mechanism, CK_ATTRIBUTE* attributes,
+                   CK_ULONG count, CK_OBJECT_HANDLE* made) {
+  FIND_SESSION(handle);
+  if (mechanism == nullptr) return CKR_ARGUMENTS_BAD;
+  (void)session;
+  const bool from_password = mechanism->mechanism == CKM_PBE_SHA1_DES3_EDE_CBC ||
+                             mechanism->mechanism == CKM_PBE_SHA1_RC4_128;
+  if (!from_password) return CKR_MECHANISM_INVALID;
+  Recipe recipe(mechanism->mechanism);
+  return derive(handle, mechanism, &recipe, attributes, count, made);
 }
 
 /* ---- the table ---- */
@@ -582,7 +508,6 @@ CK_FUNCTION_LIST make_list() {
   all.C_DecryptDigestUpdate = none;
   all.C_SignEncryptUpdate = none;
   all.C_DecryptVerifyUpdate = none;
-  all.C_GenerateKey = none;
   all.C_GenerateKeyPair = none;
   all.C_WrapKey = none;
   all.C_UnwrapKey = none;
@@ -613,11 +538,26 @@ CK_FUNCTION_LIST make_list() {
   all.C_FindObjectsInit = find_objects_init;
   all.C_FindObjects = find_objects;
   all.C_FindObjectsFinal = find_objects_final;
+  all.C_GenerateKey = generate_key;
   all.C_DeriveKey = derive_key;
   return all;
 }
 
 }  // namespace
+
+bool mock::value_of_key(CK_OBJECT_HANDLE handle, std::string* value) {
+  auto it = state.objects.find(handle);
+  if (it != state.objects.end()) *value = it->second.attributes[CKA_VALUE];
+  return it != state.objects.end();
+}
+
+CK_RV mock::make_key(CK_SESSION_HANDLE session, const std::string& text,
+                     const CK_ATTRIBUTE* attributes, CK_ULONG count, CK_OBJECT_HANDLE* made) {
+  Object object;
+  object.attributes[CKA_CLASS] = octets_of<CK_ULONG>(CKO_SECRET_KEY);
+  object.attributes[CKA_VALUE] = text;
+  return make_object(session, state.sessions[session], attributes, count, std::move(object), made);
+}
 
 extern "C" __attribute__((visibility("default"))) CK_RV C_GetFunctionList(CK_FUNCTION_LIST** out) {
   return get_function_list(out);

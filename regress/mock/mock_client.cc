@@ -73,7 +73,7 @@ CK_OBJECT_HANDLE make(const std::string& value) {
 }
 
 std::string value_of(CK_OBJECT_HANDLE object) {
-  char value[512];
+  char value[2048];
   CK_ATTRIBUTE a{CKA_VALUE, value, sizeof value};
   const CK_RV rv = p11->C_GetAttributeValue(session, object, &a, 1);
   return rv == CKR_OK ? std::string(value, a.ulValueLen) : "error " + std::to_string(rv);
@@ -182,6 +182,138 @@ void derive_all() {
   }
 }
 
+/* ---- what parameters give back ---- */
+
+void print_octets(const char* name, const CK_BYTE* data, size_t size) {
+  std::printf("%s: ", name);
+  for (size_t i = 0; i < size; i++)
+    std::printf("%c", data[i] >= 32 && data[i] < 127 ? data[i] : '.');
+  std::printf("\n");
+}
+
+CK_RV derive_with(CK_MECHANISM_TYPE type, void* p, size_t size, Key base, Key* made,
+                  CK_ATTRIBUTE* t = nullptr, CK_ULONG count = 0) {
+  CK_MECHANISM mechanism{type, p, size};
+  return p11->C_DeriveKey(session, &mechanism, base, t, count, made);
+}
+
+/* All of a set of data parameters, and `keys` additional keys with labels. */
+void derive_kdf(const char* name, bool feedback, Key base, Key named, CK_ULONG keys) {
+  CK_SP800_108_COUNTER_FORMAT counter{CK_FALSE, 24};
+  CK_SP800_108_DKM_LENGTH_FORMAT length{CK_SP800_108_DKM_LENGTH_SUM_OF_KEYS, CK_TRUE, 48};
+  CK_PRF_DATA_PARAM data[] = {{CK_SP800_108_ITERATION_VARIABLE, feedback ? nullptr : &counter,
+                               feedback ? 0 : sizeof counter},
+                              {CK_SP800_108_BYTE_ARRAY, kThree, 5},
+                              {CK_SP800_108_KEY_HANDLE, &named, sizeof named},
+                              {CK_SP800_108_DKM_LENGTH, &length, sizeof length}};
+  std::vector<CK_DERIVED_KEY> more(keys);
+  std::vector<Key> handles(keys);
+  CK_BBOOL no = CK_FALSE;
+  CK_ATTRIBUTE t[] = {{CKA_LABEL, kTwo, 4}, {CKA_TOKEN, &no, 1}};
+  for (CK_ULONG i = 0; i < keys; i++) more[i] = {i % 3 == 0 ? nullptr : t, i % 3, &handles[i]};
+  Key made = 0;
+  CK_RV rv;
+  if (feedback) {
+    CK_SP800_108_FEEDBACK_KDF_PARAMS p{CKM_SHA256_HMAC, 4, data, 3, kOne, keys, more.data()};
+    rv = derive_with(CKM_SP800_108_FEEDBACK_KDF, &p, sizeof p, base, &made);
+  } else {
+    CK_SP800_108_KDF_PARAMS p{CKM_SHA256_HMAC, 4, data, keys, more.data()};
+    rv = derive_with(CKM_SP800_108_COUNTER_KDF, &p, sizeof p, base, &made);
+  }
+  std::printf("%s, %lu keys: 0x%lx %s\n", name, keys, rv, value_of(made).c_str());
+  for (Key one : handles) std::printf("%s: %s\n", name, value_of(one).c_str());
+}
+
+template <class T>
+void derive_material(const char* name, CK_MECHANISM_TYPE type, T p, Key base) {
+  CK_BYTE iv[2][17];
+  std::memset(iv, '?', sizeof iv);
+  CK_SSL3_KEY_MAT_OUT out{1, 2, 3, 4, iv[0], iv[1]};
+  p.ulMacSizeInBits = 160;
+  p.ulKeySizeInBits = 128;
+  p.ulIVSizeInBits = 128;
+  p.RandomInfo = {kOne, 3, kTwo, 4};
+  p.pReturnedKeyMaterial = &out;
+  std::printf("%s: 0x%lx\n", name, derive_with(type, &p, sizeof p, base, nullptr));
+  for (Key one : {out.hClientMacSecret, out.hServerMacSecret, out.hClientKey, out.hServerKey})
+    std::printf("%s: %s\n", name, value_of(one).c_str());
+  print_octets(name, iv[0], sizeof iv);
+}
+
+void derive_prf(const char* name, Key base, CK_ULONG room) {
+  CK_BYTE output[64];
+  std::memset(output, '?', sizeof output);
+  CK_ULONG length = room;
+  CK_TLS_PRF_PARAMS p{kOne, 3, kTwo, 4, output, &length};
+  const CK_RV rv = derive_with(CKM_TLS_PRF, &p, sizeof p, base, nullptr);
+  std::printf("%s of %lu: 0x%lx, %lu\n", name, room, rv, length);
+  print_octets(name, output, sizeof output);
+  CK_WTLS_PRF_PARAMS w{CKM_SHA_1, kOne, 3, kTwo, 4, output, &length};
+  std::printf("W%s: 0x%lx, %lu\n", name, derive_with(CKM_WTLS_PRF, &w, sizeof w, base, nullptr),
+              length);
+  print_octets(name, output, sizeof output);
+}
+
+void generate_with_password(CK_MECHANISM_TYPE type) {
+  CK_BYTE iv[9] = {'?', '?', '?', '?', '?', '?', '?', '?', '?'};
+  CK_PBE_PARAMS p{iv, kThree, 5, kOne, 3, 1000};
+  CK_MECHANISM mechanism{type, &p, sizeof p};
+  Key made = 0;
+  const CK_RV rv = p11->C_GenerateKey(session, &mechanism, nullptr, 0, &made);
+  std::printf("PBE: 0x%lx %s\n", rv, value_of(made).c_str());
+  print_octets("PBE", iv, sizeof iv);
+}
+
+void derive_masters(Key base) {
+  CK_VERSION version{3, 1};
+  CK_BYTE octet = 1;
+  Key made = 0;
+  CK_SSL3_MASTER_KEY_DERIVE_PARAMS ssl{{kOne, 3, kTwo, 4}, &version};
+  CK_RV rv = derive_with(CKM_SSL3_MASTER_KEY_DERIVE, &ssl, sizeof ssl, base, &made);
+  std::printf("master: 0x%lx %s, %u.%u\n", rv, value_of(made).c_str(), version.major,
+              version.minor);
+  CK_TLS12_MASTER_KEY_DERIVE_PARAMS tls{{kOne, 3, nullptr, 0}, &version, CKM_SHA384};
+  rv = derive_with(CKM_TLS12_MASTER_KEY_DERIVE, &tls, sizeof tls, base, &made);
+  std::printf("master: 0x%lx %s, %u.%u\n", rv, value_of(made).c_str(), version.major,
+              version.minor);
+  CK_TLS12_EXTENDED_MASTER_KEY_DERIVE_PARAMS more{CKM_SHA256, kThree, 5, nullptr};
+  rv = derive_with(CKM_TLS12_EXTENDED_MASTER_KEY_DERIVE, &more, sizeof more, base, &made);
+  std::printf("master: 0x%lx %s\n", rv, value_of(made).c_str());
+  CK_WTLS_MASTER_KEY_DERIVE_PARAMS wtls{CKM_SHA_1, {kOne, 3, kTwo, 4}, &octet};
+  rv = derive_with(CKM_WTLS_MASTER_KEY_DERIVE, &wtls, sizeof wtls, base, &made);
+  std::printf("master: 0x%lx %s, %u\n", rv, value_of(made).c_str(), octet);
+}
+
+void derive_nested(Key base, Key named) {
+  Key made = 0;
+  CK_MECHANISM concatenate{CKM_CONCATENATE_BASE_AND_KEY, &named, sizeof named};
+  CK_KIP_PARAMS inner{&concatenate, named, kOne, 3};
+  CK_MECHANISM kip{CKM_KIP_DERIVE, &inner, sizeof inner};
+  CK_KIP_PARAMS outer{&kip, base, kTwo, 4};
+  CK_RV rv = derive_with(CKM_KIP_DERIVE, &outer, sizeof outer, base, &made);
+  std::printf("KIP: 0x%lx %s\n", rv, value_of(made).c_str());
+  CK_KEA_DERIVE_PARAMS kea{CK_TRUE, 3, kOne, kThree, 4, kTwo};
+  rv = derive_with(CKM_KEA_DERIVE, &kea, sizeof kea, base, &made);
+  std::printf("KEA: 0x%lx %s\n", rv, value_of(made).c_str());
+}
+
+void give_back() {
+  const Key base = make("base"), named = make("named");
+  for (CK_ULONG keys : {0ul, 1ul, 3ul, 40ul}) {
+    derive_kdf("counter KDF", false, base, named, keys);
+    derive_kdf("feedback KDF", true, base, named, keys);
+  }
+  derive_kdf("counter KDF, no such key", false, base, 12345, 1);
+  derive_masters(base);
+  derive_material("SSL3", CKM_SSL3_KEY_AND_MAC_DERIVE, CK_SSL3_KEY_MAT_PARAMS{}, base);
+  derive_material("TLS 1.2", CKM_TLS12_KEY_AND_MAC_DERIVE, CK_TLS12_KEY_MAT_PARAMS{}, base);
+  derive_material("safe", CKM_TLS12_KEY_SAFE_DERIVE, CK_TLS12_KEY_MAT_PARAMS{}, base);
+  for (CK_ULONG room : {0ul, 23ul, 24ul, 60ul}) derive_prf("TLS PRF", base, room);
+  generate_with_password(CKM_PBE_SHA1_DES3_EDE_CBC);
+  generate_with_password(CKM_PBE_SHA1_RC4_128);
+  derive_nested(base, named);
+}
+
 /* ---- many objects ---- */
 
 std::vector<Key> find_all() {
@@ -238,6 +370,7 @@ int main(int argc, char** argv) {
   CK_UTF8CHAR pin[] = "1234";
   must(p11->C_Login(session, CKU_USER, pin, 4), "C_Login");
   derive_all();
+  give_back();
   many(static_cast<unsigned>(std::atoi(argv[3])));
   must(p11->C_CloseSession(session), "C_CloseSession");
   open();

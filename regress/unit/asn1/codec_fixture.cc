@@ -27,6 +27,7 @@
 
 #include "infos.h"
 #include "p11_attributes.h"
+#include "param_walk.h"
 
 namespace mp11::asn1_test {
 namespace {
@@ -39,11 +40,6 @@ template <class T>
 T* pointer(Word word) {
   return reinterpret_cast<T*>(word);
 }
-template <class T>
-void store(uint8_t* base, size_t offset, T value) {
-  std::memcpy(base + offset, &value, sizeof value);
-}
-
 /* One attribute of each kind, and one that no table knows. */
 constexpr CK_ATTRIBUTE_TYPE kTypes[] = {CKA_CLASS,
                                         CKA_TOKEN,
@@ -168,25 +164,95 @@ CK_ATTRIBUTE* CallMaker::attributes(size_t count, unsigned depth, bool values) {
   return all;
 }
 
-void CallMaker::members(const ParamStruct& layout, uint8_t* base) {
+void CallMaker::members(const ParamStruct& layout, uint8_t* base, CK_ULONG outer) {
   for (const ParamField& f : layout.fields)
-    if (f.kind == FieldKind::kUlong || f.kind == FieldKind::kHandle)
+    if (f.kind == FieldKind::kUlong || (f.kind == FieldKind::kHandle && f.way == Way::kIn))
       store(base, f.offset, random_->number());
     else if (f.kind == FieldKind::kOctet || f.kind == FieldKind::kArray)
       random_->fill(base + f.offset, f.size);
     else if (f.kind == FieldKind::kInside)
-      members(*f.nested, base + f.offset);
-    else if (f.kind == FieldKind::kPointer && !null()) {
-      auto* p = static_cast<uint8_t*>(arena_->allocate(f.nested->size));
-      members(*f.nested, p);
-      store(base, f.offset, p);
-    }
+      members(*f.nested, base + f.offset, 0);
   for (const ParamField& f : layout.fields) {
-    if (f.kind != FieldKind::kBytes || null()) continue;
-    const CK_ULONG size = random_->below(30);
-    store(base, f.offset, octets(size));
-    store(base, f.length_offset, size);
+    if (f.kind <= FieldKind::kArray || f.kind == FieldKind::kHandle || f.kind == FieldKind::kInside)
+      continue;
+    if (load<void*>(base, f.offset) == nullptr && !null())
+      store(base, f.offset, pointed(layout, f, base, outer));
   }
+}
+
+uint8_t* CallMaker::structure(const ParamStruct& layout, CK_ULONG outer) {
+  auto* p = static_cast<uint8_t*>(arena_->allocate(layout.size));
+  members(layout, p, outer);
+  return p;
+}
+
+/* What a member points to; its length, and the type of a value, are written where they belong. */
+void* CallMaker::pointed(const ParamStruct& layout, const ParamField& f, uint8_t* base,
+                         CK_ULONG outer) {
+  CK_ULONG count = random_->below(4);
+  switch (f.kind) {
+    case FieldKind::kBytes:
+      return bytes(layout, f, base, outer);
+    case FieldKind::kText:
+      return std::strcpy(arena_->make<char>(10), "text/text");
+    case FieldKind::kRoom:
+    case FieldKind::kHandleAt:
+      return length(f.kind == FieldKind::kRoom ? 60 : 1);
+    case FieldKind::kPointer:
+      if (f.length == LengthIs::kBits) store(base, f.length_offset, CK_ULONG{random_->below(300)});
+      return structure(*f.nested, outer_length(f, base));
+    case FieldKind::kStructs: {
+      auto* all = arena_->make<uint8_t>(count * f.nested->size);
+      for (CK_ULONG i = 0; i < count; i++) members(*f.nested, all + i * f.nested->size, 0);
+      store(base, f.length_offset, count);
+      return all;
+    }
+    case FieldKind::kTemplate:
+      store(base, f.length_offset, count);
+      return attributes(count, 1, true);
+    case FieldKind::kValue: {
+      const CK_ULONG type = 1 + random_->below(5);
+      const MechanismRow& row = *value_row(type);
+      const ParamStruct* inner = row.structs[0];
+      store(base, f.type_offset, type);
+      const CK_ULONG size = inner != nullptr                 ? inner->size
+                            : row.form == ParamForm::kOctets ? random_->below(30)
+                                                             : sizeof(CK_ULONG);
+      store(base, f.length_offset, size);
+      if (inner != nullptr) return structure(*inner, 0);
+      if (row.form == ParamForm::kOctets) return octets(size);
+      auto* handle = arena_->make<CK_ULONG>();
+      *handle = random_->number();
+      return handle;
+    }
+    default: { /* a mechanism */
+      auto* m = arena_->make<CK_MECHANISM>();
+      const bool pss = random_->one_in(2);
+      m->mechanism = pss ? CKM_RSA_PKCS_PSS : CKM_AES_CBC;
+      m->ulParameterLen = pss ? sizeof(CK_RSA_PKCS_PSS_PARAMS) : random_->below(20);
+      m->pParameter = pss ? structure(*mechanism_row(CKM_RSA_PKCS_PSS)->structs[0], 0)
+                          : octets(m->ulParameterLen);
+      return m;
+    }
+  }
+}
+
+void* CallMaker::bytes(const ParamStruct& layout, const ParamField& f, uint8_t* base,
+                       CK_ULONG outer) {
+  CK_ULONG size = random_->below(30);
+  if (f.length == LengthIs::kFixed) size = f.fixed;
+  if (f.length == LengthIs::kOuter) size = outer;
+  for (const ParamField& other : layout.fields) /* two may have one length */
+    if (&other < &f && other.kind == FieldKind::kBytes && other.length == f.length &&
+        other.length_offset == f.length_offset && load<void*>(base, other.offset) != nullptr)
+      size = length_of(f, base, outer);
+  if (f.length == LengthIs::kPointed) store(base, f.length_offset, length(1));
+  if (f.length == LengthIs::kPointed) *load<CK_ULONG*>(base, f.length_offset) = size;
+  if (f.length == LengthIs::kOctets) store(base, f.length_offset, size);
+  if (f.length == LengthIs::kBits) store(base, f.length_offset, size * 8);
+  void* p = arena_->allocate_out(size);
+  random_->fill(p, size);
+  return p;
 }
 
 CK_MECHANISM* CallMaker::mechanism(const MechanismRow& row) {
@@ -208,7 +274,7 @@ CK_MECHANISM* CallMaker::mechanism(const MechanismRow& row) {
   if (right && row.form == ParamForm::kStruct) {
     const ParamStruct* layout = row.structs[row.structs[1] != nullptr && random_->one_in(2)];
     auto* base = static_cast<uint8_t*>(arena_->allocate(layout->size));
-    members(*layout, base);
+    members(*layout, base, 0);
     m->pParameter = base;
     m->ulParameterLen = layout->size;
     return m;
@@ -304,6 +370,9 @@ class Library {
 
   CK_RV call(const FunctionRow& row, const Words& words) {
     for (unsigned i = 0; i < row.arg_count; i++) result(row.args[i], &words.w[row.args[i].first]);
+    for (unsigned i = 0; i < row.arg_count; i++)
+      if (row.args[i].kind == ArgKind::kMechanism)
+        outputs(pointer<CK_MECHANISM>(words.w[row.args[i].first]));
     return rv_;
   }
 
@@ -342,6 +411,34 @@ class Library {
       default:
         break;
     }
+  }
+
+  void outputs(CK_MECHANISM* mechanism) {
+    const ParamStruct* layout = output_struct(mechanism);
+    auto leaf = [this](const ParamStruct&, const ParamField& f, void* base, CK_ULONG outer) {
+      if (f.way != Way::kIn) output(f, static_cast<uint8_t*>(base), outer);
+      return true;
+    };
+    if (layout != nullptr) walk_members(*layout, mechanism->pParameter, 0, leaf);
+  }
+
+  void output(const ParamField& f, uint8_t* base, CK_ULONG outer) {
+    uint8_t* at = base + f.offset;
+    if (f.kind == FieldKind::kOctet) return random_->fill(at, 1);
+    if (f.kind == FieldKind::kHandle) return store(at, 0, random_->number());
+    if (f.kind == FieldKind::kUlong) return; /* with its octets */
+    auto* p = load<uint8_t*>(at, 0);
+    if (p == nullptr || f.kind == FieldKind::kRoom) return;
+    if (f.kind == FieldKind::kHandleAt) return store(p, 0, random_->number());
+    CK_ULONG size = length_of(f, base, outer);
+    if (f.length == LengthIs::kOctets || f.length == LengthIs::kPointed) {
+      if (size != 0) size = random_->below(static_cast<uint32_t>(size));
+      if (f.length == LengthIs::kOctets) store(base, f.length_offset, size);
+      auto* room =
+          f.length == LengthIs::kPointed ? load<CK_ULONG*>(base, f.length_offset) : nullptr;
+      if (room != nullptr) *room = size;
+    }
+    random_->fill(p, size);
   }
 
   /* Too small, a query, or data. True when there is room and *count elements are to be made. */

@@ -62,7 +62,10 @@ class CallMaker {
   void* octets(size_t size);
   CK_ATTRIBUTE* attributes(size_t count, unsigned depth, bool values);
   void value(CK_ATTRIBUTE* a, unsigned depth);
-  void members(const ParamStruct& layout, uint8_t* base);
+  void members(const ParamStruct& layout, uint8_t* base, CK_ULONG outer);
+  uint8_t* structure(const ParamStruct& layout, CK_ULONG outer);
+  void* pointed(const ParamStruct& layout, const ParamField& f, uint8_t* base, CK_ULONG outer);
+  void* bytes(const ParamStruct& layout, const ParamField& f, uint8_t* base, CK_ULONG outer);
   CK_ULONG* length(CK_ULONG most);
   Random* random_;
   CallArena* arena_;

@@ -38,6 +38,7 @@
 #include "marshal_parts.h"
 #include "p11_attributes.h"
 #include "p11_params.h"
+#include "param_walk.h"
 
 namespace mp11::marshal_test {
 
@@ -145,6 +146,8 @@ class Application {
   void output(Word* buffer, Word* length, size_t unit);
   void attribute(CK_ATTRIBUTE* a, bool values, unsigned depth);
   void members(const ParamStruct& layout, uint8_t* base);
+  void pointer(const ParamStruct& layout, const ParamField& f, uint8_t* base);
+  void* bytes(const ParamStruct& layout, const ParamField& f, uint8_t* base);
   template <class T>
   Word out() {
     return random_.one_in(8) ? 0 : reinterpret_cast<Word>(block(sizeof(T)));
@@ -153,6 +156,7 @@ class Application {
   Random random_;
   bool big_ = true;
   bool lies_ = true;
+  CK_ULONG outer_ = 0; /* octets of the OUTER_OUT members of the structure that is made */
   std::vector<Block> plain_;
   std::vector<std::unique_ptr<uint8_t[]>> pointers_;
 };
@@ -299,26 +303,103 @@ inline void* Application::parameter(const ParamStruct& layout) {
 
 inline void Application::members(const ParamStruct& layout, uint8_t* base) {
   for (const ParamField& f : layout.fields) {
-    if (f.kind == FieldKind::kBytes) continue; /* after the lengths */
     if (f.kind == FieldKind::kInside) {
       members(*f.nested, base + f.offset);
-    } else if (f.kind == FieldKind::kPointer) {
-      void* p = random_.one_in(4) ? nullptr : parameter(*f.nested);
-      std::memcpy(base + f.offset, &p, sizeof p);
     } else if (f.kind == FieldKind::kUlong || f.kind == FieldKind::kHandle) {
-      CK_ULONG value = random_.number();
-      std::memcpy(base + f.offset, &value, sizeof value);
-    } else {
+      store(base, f.offset, CK_ULONG{random_.number()});
+    } else if (f.kind == FieldKind::kOctet || f.kind == FieldKind::kArray) {
       random_.fill(base + f.offset, f.size);
     }
   }
-  for (const ParamField& f : layout.fields) {
-    if (f.kind != FieldKind::kBytes || random_.one_in(4)) continue;
-    CK_ULONG length = size();
-    void* p = block(length);
-    std::memcpy(base + f.offset, &p, sizeof p);
-    std::memcpy(base + f.length_offset, &length, sizeof length);
+  /* Lengths for what is there: each is the sum of nothing but its own octets. */
+  for (const ParamField& f : layout.fields) pointer(layout, f, base);
+}
+
+/* What a member points to, sometimes NULL. */
+inline void Application::pointer(const ParamStruct& layout, const ParamField& f, uint8_t* base) {
+  if (f.kind <= FieldKind::kArray || f.kind == FieldKind::kHandle || f.kind == FieldKind::kInside)
+    return;
+  if (load<void*>(base, f.offset) != nullptr || random_.one_in(4)) return;
+  void* p = nullptr;
+  switch (f.kind) {
+    case FieldKind::kBytes:
+      p = bytes(layout, f, base);
+      break;
+    case FieldKind::kText: {
+      const CK_ULONG length = 1 + random_.below(20);
+      auto* text = static_cast<char*>(block(length + 1));
+      std::memset(text, 'x', length);
+      text[length] = 0;
+      p = text;
+      break;
+    }
+    case FieldKind::kPointer:
+      if (f.length == LengthIs::kBits) store(base, f.length_offset, CK_ULONG{random_.below(300)});
+      outer_ = outer_length(f, base);
+      p = parameter(*f.nested);
+      outer_ = 0;
+      break;
+    case FieldKind::kStructs: {
+      const CK_ULONG count = random_.below(4);
+      auto* all = static_cast<uint8_t*>(with_pointers(count * f.nested->size + 1));
+      for (CK_ULONG i = 0; i < count; i++) members(*f.nested, all + i * f.nested->size);
+      store(base, f.length_offset, count);
+      p = all;
+      break;
+    }
+    case FieldKind::kTemplate: {
+      const CK_ULONG count = random_.below(4);
+      p = attributes(count, true, 1);
+      store(base, f.length_offset, count);
+      break;
+    }
+    case FieldKind::kValue: {
+      const CK_ULONG type = 1 + random_.below(5);
+      store(base, f.type_offset, type);
+      const MechanismRow& row = *value_row(type);
+      const bool octets = row.form == ParamForm::kOctets;
+      const CK_ULONG length = octets                           ? size()
+                              : row.form == ParamForm::kStruct ? row.structs[0]->size
+                                                               : sizeof(CK_ULONG);
+      p = row.form == ParamForm::kStruct ? parameter(*row.structs[0]) : block(length);
+      store(base, f.length_offset, length);
+      break;
+    }
+    case FieldKind::kMechanism: {
+      auto* m = static_cast<CK_MECHANISM*>(with_pointers(sizeof(CK_MECHANISM)));
+      static CK_RSA_PKCS_PSS_PARAMS pss{CKM_SHA256, CKG_MGF1_SHA256, 32};
+      *m = {CKM_SHA256, nullptr, 0};
+      if (random_.one_in(2)) *m = {CKM_RSA_PKCS_PSS, &pss, sizeof pss};
+      p = m;
+      break;
+    }
+    default: /* kRoom, kHandleAt */
+      p = block(sizeof(CK_ULONG));
+      store(p, 0, CK_ULONG{random_.below(64)});
+      break;
   }
+  store(base, f.offset, p);
+}
+
+inline void* Application::bytes(const ParamStruct& layout, const ParamField& f, uint8_t* base) {
+  if (f.length == LengthIs::kFixed) return block(f.fixed);
+  if (f.length == LengthIs::kOuter) return block(outer_);
+  if (f.length == LengthIs::kPointed) {
+    for (const ParamField& other : layout.fields)
+      if (other.offset == f.length_offset && load<void*>(base, other.offset) == nullptr)
+        store(base, other.offset, static_cast<CK_ULONG*>(block(sizeof(CK_ULONG))));
+    auto* room = load<CK_ULONG*>(base, f.length_offset);
+    *room = random_.below(64);
+    return block(*room);
+  }
+  /* Two may have one length. */
+  CK_ULONG length = size();
+  for (const ParamField& other : layout.fields)
+    if (&other < &f && other.kind == FieldKind::kBytes && other.length_offset == f.length_offset &&
+        other.length == f.length && load<void*>(base, other.offset) != nullptr)
+      length = load<CK_ULONG>(base, f.length_offset);
+  store(base, f.length_offset, f.length == LengthIs::kBits ? length * 8 : length);
+  return block(length);
 }
 
 inline CK_ATTRIBUTE* Application::attributes(CK_ULONG count, bool values, unsigned depth) {

@@ -39,34 +39,67 @@ bool same_octets(const void* a, const void* b, size_t size) {
          (a == nullptr || size == 0 || !std::memcmp(a, b, size));
 }
 
-template <class T>
-T load(const void* base, size_t offset) {
-  T value;
-  std::memcpy(&value, static_cast<const uint8_t*>(base) + offset, sizeof value);
-  return value;
-}
-
 bool all_zero(const void* data, size_t size) {
   auto* p = static_cast<const uint8_t*>(data);
   return std::all_of(p, p + size, [](uint8_t octet) { return octet == 0; });
 }
 
-bool same_members(const ParamStruct& layout, const void* a, const void* b) {
+bool same_mechanism(const CK_MECHANISM* a, const CK_MECHANISM* b);
+bool same_template(const CK_ATTRIBUTE* a, const CK_ATTRIBUTE* b, CK_ULONG count, bool values);
+bool same_members(const ParamStruct& layout, const void* a, const void* b, CK_ULONG outer);
+
+/* What two pointers that are not NULL point to. */
+bool same_pointed(const ParamField& f, const void* a, const void* p, const void* q,
+                  CK_ULONG outer) {
+  const CK_ULONG length = length_of(f, a, outer);
+  switch (f.kind) {
+    case FieldKind::kBytes:
+      return f.way == Way::kOut ? CallArena::room(q) == length : same_octets(p, q, length);
+    case FieldKind::kText:
+      return !std::strcmp(static_cast<const char*>(p), static_cast<const char*>(q));
+    case FieldKind::kPointer:
+      return same_members(*f.nested, p, q, outer_length(f, a));
+    case FieldKind::kStructs: {
+      const size_t size = f.nested->size;
+      for (CK_ULONG i = 0; i < length; i++)
+        if (!same_members(*f.nested, static_cast<const uint8_t*>(p) + i * size,
+                          static_cast<const uint8_t*>(q) + i * size, 0))
+          return false;
+      return true;
+    }
+    case FieldKind::kTemplate:
+      return same_template(static_cast<const CK_ATTRIBUTE*>(p), static_cast<const CK_ATTRIBUTE*>(q),
+                           length, true);
+    case FieldKind::kValue: {
+      const MechanismRow& row = *value_row(load<CK_ULONG>(a, f.type_offset));
+      return row.form == ParamForm::kStruct ? same_members(*row.structs[0], p, q, 0)
+                                            : same_octets(p, q, length);
+    }
+    case FieldKind::kMechanism:
+      return same_mechanism(static_cast<const CK_MECHANISM*>(p),
+                            static_cast<const CK_MECHANISM*>(q));
+    case FieldKind::kRoom:
+      return same_octets(p, q, sizeof(CK_ULONG));
+    default: /* kHandleAt */
+      return load<CK_OBJECT_HANDLE>(q, 0) == 0;
+  }
+}
+
+bool same_members(const ParamStruct& layout, const void* a, const void* b, CK_ULONG outer) {
   for (const ParamField& f : layout.fields) {
     const auto* x = static_cast<const uint8_t*>(a) + f.offset;
     const auto* y = static_cast<const uint8_t*>(b) + f.offset;
     bool same = true;
-    if (f.kind == FieldKind::kBytes) {
-      same = same_octets(load<const void*>(x, 0), load<const void*>(y, 0),
-                         load<CK_ULONG>(a, f.length_offset));
+    if (f.kind == FieldKind::kHandle && f.way == Way::kOut) {
+      same = load<CK_OBJECT_HANDLE>(y, 0) == 0;
     } else if (f.kind == FieldKind::kInside) {
-      same = same_members(*f.nested, x, y);
-    } else if (f.kind == FieldKind::kPointer) {
+      same = same_members(*f.nested, x, y, 0);
+    } else if (f.kind <= FieldKind::kArray || f.kind == FieldKind::kHandle) {
+      same = !std::memcmp(x, y, f.size);
+    } else {
       const auto* p = load<const void*>(x, 0);
       const auto* q = load<const void*>(y, 0);
-      same = p == nullptr ? q == nullptr : q != nullptr && same_members(*f.nested, p, q);
-    } else {
-      same = !std::memcmp(x, y, f.size);
+      same = p == nullptr ? q == nullptr : q != nullptr && same_pointed(f, a, p, q, outer);
     }
     if (!same) return false;
   }
@@ -79,7 +112,7 @@ bool same_mechanism(const CK_MECHANISM* a, const CK_MECHANISM* b) {
   if (a->pParameter == nullptr || b->pParameter == nullptr) return a->pParameter == b->pParameter;
   const MechanismRow* row = mechanism_row(a->mechanism);
   const ParamStruct* layout = param_struct(*row, a->ulParameterLen);
-  if (layout != nullptr) return same_members(*layout, a->pParameter, b->pParameter);
+  if (layout != nullptr) return same_members(*layout, a->pParameter, b->pParameter, 0);
   bool number = row->form == ParamForm::kNumber || row->form == ParamForm::kHandle;
   if (row->form == ParamForm::kOctets || (number && a->ulParameterLen == sizeof(CK_ULONG)))
     return !std::memcmp(a->pParameter, b->pParameter, a->ulParameterLen);
@@ -168,6 +201,9 @@ class Library {
   CK_RV call(const FunctionRow& row, const Words& words) {
     for (unsigned i = 0; i < row.arg_count; i++)
       result(row.args[i].kind, &words.w[row.args[i].first]);
+    /* Last, when the return value is what it will be. */
+    for (unsigned i = 0; i < row.arg_count; i++)
+      if (row.args[i].kind == ArgKind::kMechanism) outputs(words.w[row.args[i].first]);
     return rv_;
   }
 
@@ -183,6 +219,45 @@ class Library {
     if (buffer == 0) return;
     if (room < count) rv_ = CKR_BUFFER_TOO_SMALL;
     if (rv_ == CKR_OK) std::memcpy(at<void>(buffer), data.data(), count * unit);
+  }
+
+  void outputs(Word w) {
+    const ParamStruct* layout = output_struct(at<CK_MECHANISM>(w));
+    auto leaf = [this](const ParamStruct&, const ParamField& f, void* base, CK_ULONG outer) {
+      if (f.way != Way::kIn) output(f, static_cast<uint8_t*>(base), outer);
+      return true;
+    };
+    if (layout != nullptr && writes())
+      walk_members(*layout, at<CK_MECHANISM>(w)->pParameter, 0, leaf);
+  }
+
+  void output(const ParamField& f, uint8_t* base, CK_ULONG outer) {
+    uint8_t* member = base + f.offset;
+    const bool ok = rv_ == CKR_OK;
+    if (f.kind == FieldKind::kUlong) {
+      if (!ok) store(member, 0, CK_ULONG{random_.number()});
+    } else if (f.kind == FieldKind::kOctet) {
+      if (ok) random_.fill(member, 1);
+    } else if (f.kind == FieldKind::kHandle) {
+      if (ok) store(member, 0, CK_OBJECT_HANDLE{random_.number()});
+    } else if (auto* p = load<uint8_t*>(member, 0)) {
+      if (f.kind == FieldKind::kBytes) return bytes(f, p, base, outer);
+      if (f.kind == FieldKind::kRoom ? !ok : ok) store(p, 0, CK_ULONG{random_.number()});
+    }
+  }
+
+  /* Into a buffer; where there is a length to tell, it is told. */
+  void bytes(const ParamField& f, uint8_t* p, uint8_t* base, CK_ULONG outer) {
+    if (rv_ != CKR_OK) return;
+    CK_ULONG length = length_of(f, base, outer);
+    if (f.length == LengthIs::kOctets || f.length == LengthIs::kPointed) {
+      if (length != 0) length = random_.below(length + 1);
+      if (f.length == LengthIs::kOctets)
+        store(base, f.length_offset, length);
+      else if (auto* room = load<CK_ULONG*>(base, f.length_offset))
+        *room = length;
+    }
+    random_.fill(p, length);
   }
 
   /* Fills an info, member by member, so that the padding is zero as in the hosted one. */
