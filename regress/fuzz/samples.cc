@@ -201,7 +201,10 @@ class Sample {
           std::memset(at, 'a', field.size);
           break;
         case FieldKind::kBytes: {
-          Word bytes = field.way == Way::kIn ? octets(8) : word(arena_->allocate_out(8));
+          /* One octet where the structure around it says how many bits: 1. */
+          size_t size = field.length == LengthIs::kOuter ? 1 : 8;
+          if (field.length == LengthIs::kFixed) size = field.fixed;
+          Word bytes = field.way == Way::kIn ? octets(8) : word(arena_->allocate_out(size));
           std::memcpy(at, &bytes, sizeof bytes);
           if (field.length == LengthIs::kOctets || field.length == LengthIs::kBits)
             std::memcpy(memory + field.length_offset, &eight, sizeof eight);

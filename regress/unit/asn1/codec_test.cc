@@ -131,7 +131,7 @@ BOOST_AUTO_TEST_CASE(every_mechanism_there_and_back) {
   Random random(7);
   const FunctionRow& row = kFunctionTable[kC_DeriveKey];
   for (const MechanismRow& mechanism : mechanism_rows()) {
-    for (int round = 0; round < 20; round++) {
+    for (int round = 0; round < 10; round++) {
       CallArena arena;
       CallMaker maker(&random, &arena);
       Words words = maker.plain_call(row);
