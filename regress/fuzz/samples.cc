@@ -224,9 +224,9 @@ class Sample {
           break;
         }
         case FieldKind::kStructs: {
-          auto* one = arena_->make<uint8_t>(field.nested->size);
-          structure(*field.nested, one, depth);
-          std::memcpy(at, &one, sizeof one);
+          auto* first = arena_->make<uint8_t>(field.nested->size);
+          structure(*field.nested, first, depth);
+          std::memcpy(at, &first, sizeof first);
           break; /* the count stands before it, and is 1 */
         }
         case FieldKind::kTemplate: {
@@ -236,9 +236,9 @@ class Sample {
           break;
         }
         case FieldKind::kValue: { /* the type stands before it */
-          const CK_ULONG type = CK_SP800_108_BYTE_ARRAY;
+          const CK_ULONG octets_follow = CK_SP800_108_BYTE_ARRAY;
           Word bytes = octets(1);
-          std::memcpy(memory + field.type_offset, &type, sizeof type);
+          std::memcpy(memory + field.type_offset, &octets_follow, sizeof octets_follow);
           std::memcpy(at, &bytes, sizeof bytes);
           break;
         }
