@@ -59,6 +59,8 @@ daemon_up
 run() { timeout 120 "$client" "$1" "$2" $objects; }
 run "$mock" mock >direct.out
 check_match "direct: keys are derived" "^ECMQV: .*key\(first\) .*key\(second\)" "$(cat direct.out)"
+check_match "direct: parameters give keys back" "^counter KDF: .* more 2$" "$(cat direct.out)"
+check_match "direct: and octets" "^TLS 1.2: .*revres" "$(cat direct.out)"
 check_match "direct: there are many objects" "^each is what it was made as: $objects$" \
   "$(cat direct.out)"
 same() { # WHAT MODULE LABEL
