@@ -92,6 +92,17 @@ inline constexpr uint32_t kBackends = 256;
 inline constexpr uint32_t kTokens = 1024;
 /* Layers of one virtual token. */
 inline constexpr uint32_t kLayers = 32;
+/*
+ * Identities that one principal may act as: each of them has a variant of each token with
+ * pin-select in the portfolio, and its backends in the list that [priv] is given.
+ */
+inline constexpr uint32_t kIdentities = 16;
+/*
+ * A failed C_Login, where a PIN can name an identity, is answered so long after its arrival, or a
+ * multiple: longer than a library takes to start and to refuse a PIN, so that time does not tell
+ * it from one that no library was asked about. And a person hardly notices it.
+ */
+inline constexpr uint32_t kFailedLoginMs = 500;
 /* A Kerberos principal name in octets, as text, with its final NUL. */
 inline constexpr size_t kPrincipal = 512;
 /* One GSS context token before authentication: large enough for a ticket with a big PAC. */

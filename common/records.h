@@ -169,7 +169,11 @@ struct BackendToken {
   char serial[17];
 };
 
-/* One virtual token of the portfolio. Its layers follow it, in order. */
+/*
+ * One virtual token of the portfolio. Its layers follow it, in order. One that is kTokenPinSelect
+ * may be followed, after its layers, by its variants, with layers of their own: what is seen in the
+ * same slot by who acts as `identity`. Everything else of them is as in the first.
+ */
 struct PortfolioToken {
   RecordHead head;
   uint64_t slot;   /* virtual slot id, stable: position in the configuration + 1 */
@@ -178,10 +182,13 @@ struct PortfolioToken {
   char label[33];  /* of the virtual token; empty: the backend's own words */
   char serial[17]; /* the same; of several layers never empty */
   uint8_t reserved[6];
+  /* Of a variant: as it stands before the + of a PIN; else empty. */
+  char identity[limits::kPrincipal];
 };
 enum TokenFlags : uint32_t {
   kTokenAdmin = 1u << 0,       /* C_InitToken, C_InitPIN and the SO may be used */
   kTokenTransparent = 1u << 1, /* every slot of the backend, one to one; label and serial unused */
+  kTokenPinSelect = 1u << 2,   /* a PIN may name a variant; neither admin nor transparent */
 };
 
 /* One layer of the token before it: a token of a backend. */

@@ -102,6 +102,7 @@ void ConfigChecker::run() {
   for_each("listener", [this](const Reader& r) { listener(r); });
   for_each("backend", [this](const Reader& r) { backend(r); });
   for_each("token", [this](const Reader& r) { token(r); });
+  for_each("act-as", [this](const Reader& r) { act_as(r); });
   limits_of_one_configuration();
   network();
   if (!config_->unprivileged) clashes();
@@ -528,6 +529,9 @@ void ConfigChecker::limits_of_one_configuration() {
   if (pins_ > kPolicyPins)
     errors_->add(1, "more than " + std::to_string(kPolicyPins) +
                         " layers with a PIN in a file; remove some");
+  if (config_->identities.size() > kPolicyIdentities)
+    errors_->add(
+        1, "more than " + std::to_string(kPolicyIdentities) + " identities in act-as; remove some");
   if (config_->groups.size() > kPolicyGroups)
     errors_->add(1, "more than " + std::to_string(kPolicyGroups) + " groups; remove some");
   if (rules_ > kPolicyRules)
@@ -537,6 +541,7 @@ void ConfigChecker::limits_of_one_configuration() {
 
 void ConfigChecker::usefulness() {
   ways_around_filters();
+  identities_of_use();
   if (config_->needs_master_key() && config_->master_key.empty())
     errors_->add(1,
                  "tokens on demand need PINs, and those a master key; add master-key = "

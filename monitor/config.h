@@ -136,6 +136,14 @@ struct TokenConfig {
   std::vector<LayerConfig> layers; /* at least one, in order */
   bool admin = false;              /* of one layer only */
   std::string serial;              /* empty: the backend's own; of several layers never empty */
+  bool pin_select = false;         /* a PIN may name an identity to act as */
+  std::vector<std::string> allow;
+};
+
+/* Who may act as whom, where a token has pin-select. */
+struct ActAsConfig {
+  std::string identity; /* as it is written before the + of a PIN: name@REALM, uid:N, local:NAME */
+  int line = 0;
   std::vector<std::string> allow;
 };
 
@@ -160,6 +168,7 @@ struct Config {
   std::vector<ListenerConfig> listeners;
   std::vector<BackendConfig> backends;
   std::vector<TokenConfig> tokens;
+  std::vector<ActAsConfig> identities;
 
   bool has_tcp() const;
   bool needs_state() const;

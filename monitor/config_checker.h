@@ -23,7 +23,7 @@
  */
 /*
  * The tree of keywords made a Config, and everything said that is wrong with it. For config.cc,
- * config_tokens.cc and config_filters.cc alone.
+ * config_tokens.cc, config_filters.cc and config_identities.cc alone.
  */
 #pragma once
 #include <string>
@@ -74,6 +74,9 @@ class ConfigChecker {
   void token_of(const Reader& r, LayerConfig* layer);
   void layer_of(const Reader& r, bool read_only, TokenConfig* t);
   void ways_around_filters();
+  void act_as(const Reader& r); /* config_identities.cc */
+  void pin_select(const Reader& r, TokenConfig* t);
+  void identities_of_use();
   void one_realm(const TokenConfig& t);
   void filter_of(const Reader& r, LayerConfig* layer); /* config_filters.cc */
   void object_rules(const Reader& r, const char* keyword, FilterConfig* filter);

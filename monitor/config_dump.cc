@@ -171,6 +171,7 @@ void dump_token(const Config& c, const TokenConfig& t, Writer* w) {
   }
   w->flag("admin", t.admin);
   w->string("serial", t.serial);
+  if (t.pin_select) w->flag("pin-select", true);
   w->list("allow", t.allow);
   w->close();
 }
@@ -211,6 +212,11 @@ std::string dump_config(const Config& c) {
   for (const ListenerConfig& l : c.listeners) dump_listener(l, &w);
   for (const BackendConfig& b : c.backends) dump_backend(b, &w);
   for (const TokenConfig& t : c.tokens) dump_token(c, t, &w);
+  for (const ActAsConfig& a : c.identities) {
+    w.open("act-as", &a.identity);
+    w.list("allow", a.allow);
+    w.close();
+  }
   return w.take();
 }
 

@@ -119,7 +119,8 @@ class Stripper {
     if (c == '{' && !after_equals_) {
       bool untitled = words_[1].text == "users" || words_[1].text == "layer";
       bool titled = words_[0].text == "listener" || words_[0].text == "backend" ||
-                    words_[0].text == "token" || words_[0].text == "group";
+                    words_[0].text == "token" || words_[0].text == "group" ||
+                    words_[0].text == "act-as";
       const Word& keyword = untitled && !titled ? words_[1] : words_[0];
       (*sections_)[keyword.text].push_back(keyword.line);
     }
@@ -295,10 +296,12 @@ struct Grammar {
                          WORD("policy"),
                          WORD("on-demand"),
                          CFG_END()};
-  cfg_opt_t token[6] = {CFG_SEC(const_cast<char*>("layer"), layer, CFGF_MULTI),
+  cfg_opt_t act_as[2] = {LIST("allow"), CFG_END()};
+  cfg_opt_t token[7] = {CFG_SEC(const_cast<char*>("layer"), layer, CFGF_MULTI),
                         WORD("access"),
                         WORD("admin"),
                         WORD("serial"),
+                        WORD("pin-select"),
                         LIST("allow"),
                         CFG_END()};
   static constexpr int kNamed = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
@@ -324,6 +327,7 @@ struct Grammar {
                         CFG_SEC(const_cast<char*>("listener"), listener, kNamed),
                         CFG_SEC(const_cast<char*>("backend"), backend, kNamed),
                         CFG_SEC(const_cast<char*>("token"), token, kNamed),
+                        CFG_SEC(const_cast<char*>("act-as"), act_as, kNamed),
                         CFG_END()};
 };
 

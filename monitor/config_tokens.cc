@@ -205,7 +205,8 @@ void ConfigChecker::token(const Reader& r) {
   t.serial = r.text("serial");
   const bool on_demand = std::any_of(t.layers.begin(), t.layers.end(),
                                      [](const LayerConfig& layer) { return layer.on_demand; });
-  if ((layers > 1 || on_demand) && !r.has("serial")) t.serial = serial_of(t.label);
+  const bool own_serial = layers > 1 || on_demand || r.flag("pin-select", false);
+  if (own_serial && !r.has("serial")) t.serial = serial_of(t.label);
   bool printable =
       std::all_of(t.serial.begin(), t.serial.end(), [](char c) { return c > ' ' && c < 0x7f; });
   if (r.has("serial") && (t.serial.empty() || t.serial.size() > 16 || !printable))
@@ -215,6 +216,7 @@ void ConfigChecker::token(const Reader& r) {
       errors_->add(
           r.has("serial") ? r.line("serial") : t.line,
           "serial " + t.serial + " is that of token '" + other.label + "'; give each its own");
+  pin_select(r, &t);
   t.allow = rules(r, "allow");
   one_realm(t);
   config_->tokens.push_back(std::move(t));

@@ -123,6 +123,8 @@ bool Connection::pump_front() {
     switch (front_->try_receive(&slot->call.request)) {
       case ChannelStatus::kOk:
         slot->state = Slot::State::kWaiting;
+        if (slot->call.request.rec.function == kC_Login)
+          slot->due_ns = Waiter::now_ns() + failed_login_ns_;
         advance(slot);
         break;
       case ChannelStatus::kAgain:
@@ -243,6 +245,7 @@ void Connection::advance(Slot* slot) {
   for (;;) {
     SessionMonitor::Step step = monitor_->next(&slot->call);
     if (step.action == SessionMonitor::Action::kAnswer) {
+      if (step.late) return hold(slot);
       slot->state = Slot::State::kAnswering;
       answers_.push_back(slot);
       return;
@@ -273,6 +276,13 @@ void Connection::advance(Slot* slot) {
         return;
     }
   }
+}
+
+/* The answer waits for its time; a call that took longer has the next multiple of that. */
+void Connection::hold(Slot* slot) {
+  const uint64_t now = Waiter::now_ns();
+  while (slot->due_ns < now) slot->due_ns += failed_login_ns_;
+  slot->state = Slot::State::kHeld;
 }
 
 /* CLOCK_MONOTONIC; 0: none. */
@@ -455,6 +465,10 @@ void Connection::pump_timers(uint64_t now) {
     if (slot.state == Slot::State::kLocking) {
       try_lock(&slot, now);
       if (slot.state == Slot::State::kWaiting) advance(&slot);
+    } else if (slot.state == Slot::State::kHeld && now >= slot.due_ns) {
+      slot.state = Slot::State::kAnswering;
+      answers_.push_back(&slot);
+      monitor_->released(&slot.call);
     } else if (slot.has_deadline() && now >= slot.deadline_ns) {
       lost(&backends_[slot.backend], "missed its deadline and is ended");
     }
@@ -527,6 +541,7 @@ uint64_t Connection::sleep_ns() const {
   }
   for (const Slot& slot : slots_) {
     if (slot.state == Slot::State::kLocking) next = std::min(next, now + kLockRetryNs);
+    if (slot.state == Slot::State::kHeld) next = std::min(next, slot.due_ns);
     if (slot.has_deadline()) next = std::min(next, slot.deadline_ns);
   }
   if (expires_s_ != 0) {

@@ -52,6 +52,8 @@ class Connection : private MonitorHost {
   Connection(UniqueFd control, const MonitorStart& start, UniqueFd front, UniqueFd vault);
   ~Connection() override;
 
+  /* For tests: another time than limits::kFailedLoginMs. */
+  void answer_failed_logins_after(uint64_t ms) { failed_login_ns_ = ms * 1000000; }
   /* Serves until the client goes, its verdict's lifetime ends, or [priv] says stop. */
   void run();
 
@@ -60,9 +62,10 @@ class Connection : private MonitorHost {
 
   /* One call of the client. */
   struct Slot {
-    enum class State { kFree, kWaiting, kLocking, kQueued, kSent, kAnswering };
+    enum class State { kFree, kWaiting, kLocking, kQueued, kSent, kHeld, kAnswering };
     SessionMonitor::Call call;
     State state = State::kFree;
+    uint64_t due_ns = 0;  /* of C_Login: when it is answered if it fails; in kHeld: the next time */
     uint32_t backend = 0; /* index in backends_, from kLocking to kSent */
     Message* message = nullptr;
     uint64_t id = 0; /* on the backend's channel */
@@ -100,6 +103,7 @@ class Connection : private MonitorHost {
   void end_backend(uint32_t backend) override;
   void filtered(const Filtered& what) override;
   void layer_changed(const LayerState& state) override;
+  void acting(const Acting& acting) override;
   void changed() override { changed_ = true; }
   void ask_to_make(const char* id) override;
   void tell_made(const char* id, uint32_t pin_size) override;
@@ -116,6 +120,7 @@ class Connection : private MonitorHost {
   void vault_lost();
   void pump_timers(uint64_t now);
   void advance(Slot* slot);
+  void hold(Slot* slot);
   void advance_waiting();
   void request_spawn(Backend* backend);
   void spawn(Backend* backend);
@@ -142,6 +147,8 @@ class Connection : private MonitorHost {
   UniqueFd front_socket_;
   uint64_t number_;
   std::string peer_;
+  std::string principal_; /* for the log */
+  uint64_t failed_login_ns_ = uint64_t{limits::kFailedLoginMs} * 1000000;
   std::unique_ptr<Channel> front_;
   std::optional<SessionMonitor> monitor_;
   std::vector<Backend> backends_;

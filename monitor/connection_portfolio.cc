@@ -56,6 +56,14 @@ bool pin_due(const Portfolio& portfolio) {
   return stored != portfolio.pins.size();
 }
 
+/* A variant comes after its token, or after another variant of it. */
+bool may_follow(const Portfolio& portfolio, const PortfolioToken& token) {
+  if (token.identity[0] == '\0') return true;
+  if (portfolio.tokens.empty()) return false;
+  const PortfolioToken& before = portfolio.tokens.back();
+  return token.slot == before.slot && (before.flags & token.flags & kTokenPinSelect) != 0;
+}
+
 }  // namespace
 
 /* The portfolio comes first; until it is whole, no call is looked at. */
@@ -114,10 +122,12 @@ bool Connection::take_portfolio_record(Portfolio* portfolio) {
   due -= portfolio->layers.size();
   if (const auto* token = record.as<PortfolioToken>(RecordType::kPortfolioToken)) {
     const bool named = token->label[0] != '\0' && token->serial[0] != '\0';
-    if (due != 0 || filter_due(*portfolio) || pin_due(*portfolio) ||
+    const bool selects = (token->flags & kTokenPinSelect) != 0;
+    if (!text_ends(token->identity) || !may_follow(*portfolio, *token) || due != 0 ||
+        filter_due(*portfolio) || pin_due(*portfolio) ||
         portfolio->tokens.size() >= limits::kTokens || token->layers == 0 ||
         token->layers > limits::kLayers || !text_ends(token->label) || !text_ends(token->serial) ||
-        (token->layers > 1 && (token->flags != 0 || !named)))
+        ((token->layers > 1 || selects) && ((token->flags & ~kTokenPinSelect) != 0 || !named)))
       fatal("unusable token from vault");
     portfolio->tokens.push_back(*token);
     return false;
@@ -127,7 +137,7 @@ bool Connection::take_portfolio_record(Portfolio* portfolio) {
         (layer->pin != kPinClient && layer->pin != kPinNone && layer->pin != kPinStored) ||
         (layer->creates & ~kCreateKnown) != 0 || filter_due(*portfolio) || pin_due(*portfolio) ||
         (((layer->flags & kLayerFiltered) != 0 || layer->pin == kPinStored) &&
-         portfolio->tokens.back().flags != 0))
+         (portfolio->tokens.back().flags & ~kTokenPinSelect) != 0))
       fatal("unusable layer from vault");
     portfolio->layers.push_back(*layer);
     return false;
@@ -153,8 +163,12 @@ bool Connection::take_portfolio_record(Portfolio* portfolio) {
   const auto* end = record.as<PortfolioEnd>(RecordType::kPortfolioEnd);
   if (end == nullptr || !text_ends(end->principal)) fatal("unexpected record from vault");
   expires_s_ = end->expires_s;
+  principal_ = end->principal;
+  const size_t own = static_cast<size_t>(
+      std::count_if(portfolio->tokens.begin(), portfolio->tokens.end(),
+                    [](const PortfolioToken& token) { return token.identity[0] == '\0'; }));
   log_info("connection %llu from %s: %s has %zu tokens", static_cast<unsigned long long>(number_),
-           peer_.c_str(), end->principal, portfolio->tokens.size());
+           peer_.c_str(), end->principal, own);
   return true;
 }
 
@@ -217,6 +231,31 @@ void Connection::layer_changed(const LayerState& state) {
   else
     log_info("token \"%s\", layer %zu (%s) is left out: 0x%llx", state.token, state.layer,
              state.backend, static_cast<unsigned long long>(state.rv));
+}
+
+void Connection::acting(const Acting& acting) {
+  const auto number = static_cast<unsigned long long>(number_);
+  const char* who = principal_.c_str();
+  switch (acting.what) {
+    case Acting::What::kBegun:
+      log_info("connection %llu: %s acts as %s in token \"%s\"", number, who, acting.identity,
+               acting.token);
+      return;
+    case Acting::What::kEnded:
+      log_info("connection %llu: %s no longer acts as %s in token \"%s\"", number, who,
+               acting.identity, acting.token);
+      return;
+    case Acting::What::kRefused:
+      break;
+  }
+  if (acting.identity[0] == '\0')
+    log_info(
+        "connection %llu: %s is refused in token \"%s\": what stands before the + of the PIN "
+        "is nobody that it may act as",
+        number, who, acting.token);
+  else
+    log_info("connection %llu: %s is refused as %s in token \"%s\": 0x%llx", number, who,
+             acting.identity, acting.token, static_cast<unsigned long long>(acting.rv));
 }
 
 }  // namespace mp11

@@ -24,7 +24,6 @@
 #include "explain.h"
 
 #include <algorithm>
-#include <cstring>
 #include <optional>
 
 #include "file_check.h"
@@ -82,18 +81,14 @@ Result<Question> read_question(std::string spec) {
     return Error{0, "-C " + spec + " is not understood; write user=WHO or user=WHO,token=LABEL"};
   if (std::string wrong = read_call(&spec, &question); !wrong.empty()) return Error{0, wrong};
   const size_t comma = spec.find(",token="); /* a label may hold a comma, a user hardly this */
-  std::string user = spec.substr(5, comma == std::string::npos ? comma : comma - 5);
+  const std::string user = spec.substr(5, comma == std::string::npos ? comma : comma - 5);
   if (comma != std::string::npos) question.token = spec.substr(comma + 7);
   if (std::string wrong = rule_problem(user); !wrong.empty())
     return Error{0, "user=" + user + " " + wrong + "; write name@REALM, uid:NUMBER or local:NAME"};
   if (is_pattern(user))
     return Error{0,
                  "user=" + user + " is a pattern; write the name of one, or \\* for an asterisk"};
-  const bool local = user.starts_with("local:");
-  question.verdict.kind = local || user.starts_with("uid:") ? kVerdictLocal : kVerdictKerberos;
-  if (local) user.erase(0, 6);
-  std::memcpy(question.verdict.principal, user.data(),
-              user.size()); /* rule_problem knows it fits */
+  question.verdict = verdict_of(user); /* rule_problem knows it fits */
   return question;
 }
 
@@ -219,14 +214,45 @@ std::string describe_layers(const Config& config, const Question& question,
   return text;
 }
 
-std::string describe(const Config& config, const Question& question, const Entry& entry,
-                     const Policy::Match& match) {
+/* What is seen in the token by each identity that the PIN may name there. */
+std::string describe_identities(const Config& config, const Question& question,
+                                const Policy& policy, const TokenConfig& token,
+                                const Policy::Match& own) {
+  std::string text;
+  if (!token.pin_select || own.layers.empty()) return text;
+  std::vector<Policy::Acting> all = policy.may_act_as(question.verdict);
+  if (all.empty()) text += "  acts as nobody else, as none of the entries of act-as matches\n";
+  for (size_t i = 0; i < all.size(); i++) {
+    const ActAsConfig& its = config.identities[all[i].identity];
+    text += "  acts as " + its.identity +
+            "\n    allowed by: " + why(config, its.allow, all[i].reason, its.line) + "\n";
+    if (i >= limits::kIdentities) {
+      text += "    but not this one, as it is above " + std::to_string(limits::kIdentities) +
+              " identities of one principal\n";
+      continue;
+    }
+    const std::vector<Policy::Match> seen = policy.matches(verdict_of(its.identity));
+    auto match = std::find_if(seen.begin(), seen.end(),
+                              [&](const Policy::Match& m) { return m.token == own.token; });
+    if (match == seen.end() || match->layers.empty())
+      text += "    but not here, as that one does not see this token\n";
+    else
+      text += describe_layers(config, question, token, *match);
+  }
+  return text;
+}
+
+std::string describe(const Config& config, const Question& question, const Policy& policy,
+                     const Entry& entry, const Policy::Match& match) {
   std::string text = "slot " + std::to_string(match.token + 1) + ": " + name_of(entry) + "\n";
   if (entry.token == nullptr)
     text = name_of(entry) + ", read-write" + (entry.backend->admin ? ", admin" : "") + "\n";
   else
     text += describe_layers(config, question, *entry.token, match);
-  return text + "  allowed by: " + why(config, entry.allow(), match.reason, entry.line()) + "\n";
+  text += "  allowed by: " + why(config, entry.allow(), match.reason, entry.line()) + "\n";
+  if (entry.token != nullptr)
+    text += describe_identities(config, question, policy, *entry.token, match);
+  return text;
 }
 
 }  // namespace
@@ -249,7 +275,7 @@ Result<std::string> explain(const Config& config, const std::string& spec, bool*
                                              entries[i].token->label == *question->token);
     asked += wanted;
     if (wanted && seen) {
-      text += describe(config, *question, entries[i], *match);
+      text += describe(config, *question, *policy, entries[i], *match);
       *sees |= !match->layers.empty();
     }
     if (wanted && !seen && question->token)

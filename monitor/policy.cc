@@ -32,7 +32,7 @@
 namespace mp11 {
 namespace {
 
-constexpr uint32_t kTokenFlagsKnown = kTokenAdmin | kTokenTransparent;
+constexpr uint32_t kTokenFlagsKnown = kTokenAdmin | kTokenTransparent | kTokenPinSelect;
 constexpr uint32_t kLayerFlagsKnown =
     kLayerReadOnly | kLayerRequired | kLayerFiltered | kLayerOnDemand;
 
@@ -90,15 +90,25 @@ bool rules_are_there(uint32_t first, uint32_t count, const PolicyHead& head) {
   return first <= head.rules && count <= head.rules - first;
 }
 
-/* What has several layers has a name of its own, and is nobody's to initialise. */
+/*
+ * What has several layers, or is several identities', has a name of its own, and is nobody's to
+ * initialise.
+ */
 bool token_is_good(const PolicyToken& token, const PolicyHead& head) {
-  const bool one = token.layer_count == 1;
+  const bool selects = (token.flags & kTokenPinSelect) != 0;
+  const bool one = token.layer_count == 1 && !selects;
   return token.layer_count >= 1 && token.layer_count <= limits::kLayers &&
          token.first_layer <= head.layers && token.layer_count <= head.layers - token.first_layer &&
-         (token.flags & ~kTokenFlagsKnown) == 0 && (one || token.flags == 0) &&
+         (token.flags & ~kTokenFlagsKnown) == 0 && (one || (token.flags & ~kTokenPinSelect) == 0) &&
          rules_are_there(token.first_rule, token.rule_count, head) && text_ends(token.label) &&
          (token.label[0] == '\0' || person_text_problem(token.label).empty()) &&
          text_ends(token.serial) && (one || (token.label[0] != '\0' && token.serial[0] != '\0'));
+}
+
+bool names_one(const std::string& identity) {
+  const Verdict verdict = verdict_of(identity);
+  return verdict.principal[0] != '\0' && identity.find('+') == identity.npos &&
+         (verdict.kind == kVerdictLocal || parse_principal(verdict.principal));
 }
 
 bool layer_is_good(const PolicyLayer& layer, const PolicyHead& head) {
@@ -141,6 +151,14 @@ std::string serial_of(std::string_view text) {
   char serial[17];
   snprintf(serial, sizeof serial, "%016llx", static_cast<unsigned long long>(digest));
   return serial;
+}
+
+Verdict verdict_of(const std::string& who) {
+  Verdict verdict = make_record<Verdict>(RecordType::kVerdict);
+  const bool local = who.starts_with("local:");
+  verdict.kind = local || who.starts_with("uid:") ? kVerdictLocal : kVerdictKerberos;
+  put_text(verdict.principal, local ? who.substr(6) : who);
+  return verdict;
 }
 
 std::string token_name(const BackendToken& token) {
@@ -197,7 +215,7 @@ std::vector<uint8_t> serialise_policy(const Config& config) {
   };
   for (const TokenConfig& t : config.tokens) {
     PolicyToken token{};
-    token.flags = t.admin ? kTokenAdmin : 0u;
+    token.flags = (t.admin ? kTokenAdmin : 0u) | (t.pin_select ? kTokenPinSelect : 0u);
     put_text(token.label, t.label);
     put_text(token.serial, t.serial);
     add_token(token, t.layers, t.allow);
@@ -220,6 +238,14 @@ std::vector<uint8_t> serialise_policy(const Config& config) {
     token.flags = kTokenTransparent | (b.admin ? kTokenAdmin : 0u);
     add_token(token, {layer}, b.allow);
   }
+  std::vector<PolicyIdentity> identities;
+  for (const ActAsConfig& a : config.identities) {
+    PolicyIdentity& identity = identities.emplace_back();
+    identity.first_rule = static_cast<uint32_t>(rules.size());
+    identity.rule_count = static_cast<uint32_t>(a.allow.size());
+    put_text(identity.text, a.identity);
+    for (const std::string& text : a.allow) rules.push_back(make_rule(config, text));
+  }
   std::vector<PolicyGroup> groups;
   for (const GroupConfig& g : config.groups) {
     groups.push_back({static_cast<uint32_t>(rules.size()), static_cast<uint32_t>(g.all.size())});
@@ -230,7 +256,8 @@ std::vector<uint8_t> serialise_policy(const Config& config) {
          PolicyHead{kPolicyMagic, kPolicyVersion, static_cast<uint32_t>(backends.size()),
                     static_cast<uint32_t>(tokens.size()), static_cast<uint32_t>(layers.size()),
                     static_cast<uint32_t>(filters.size()), static_cast<uint32_t>(pins.size()),
-                    static_cast<uint32_t>(groups.size()), static_cast<uint32_t>(rules.size())});
+                    static_cast<uint32_t>(identities.size()), static_cast<uint32_t>(groups.size()),
+                    static_cast<uint32_t>(rules.size())});
   for (const PolicyBackend& backend : backends) append(&octets, backend);
   for (const PolicyToken& token : tokens) append(&octets, token);
   for (const PolicyLayer& layer : layers) append(&octets, layer);
@@ -239,6 +266,7 @@ std::vector<uint8_t> serialise_policy(const Config& config) {
     append(&octets, pin);
     wipe(&pin, sizeof pin);
   }
+  for (const PolicyIdentity& identity : identities) append(&octets, identity);
   for (const PolicyGroup& group : groups) append(&octets, group);
   for (const PolicyRule& rule : rules) append(&octets, rule);
   return octets;
@@ -251,7 +279,8 @@ Result<Policy> Policy::read(std::span<const uint8_t> octets) {
     return Error{0, "not a policy of this version"};
   if (head.backends > limits::kBackends || head.tokens > limits::kTokens ||
       head.layers > kPolicyLayers || head.filters > kPolicyFilters || head.pins > kPolicyPins ||
-      head.groups > kPolicyGroups || head.rules > kPolicyRules)
+      head.identities > kPolicyIdentities || head.groups > kPolicyGroups ||
+      head.rules > kPolicyRules)
     return Error{0, "policy beyond its limits"};
   Policy policy;
   for (uint32_t i = 0; i < head.backends; i++) {
@@ -278,7 +307,7 @@ Result<Policy> Policy::read(std::span<const uint8_t> octets) {
     for (const PolicyLayer& layer : policy.layers(token))
       if (((layer.flags & kLayerFiltered) != 0 || layer.pin == kPinStored ||
            layer.pin == kPinDerived) &&
-          token.flags != 0)
+          (token.flags & ~kTokenPinSelect) != 0)
         return Error{0, "bad token in the policy"};
   for (uint32_t i = 0; i < head.filters; i++) {
     FilterPlan filter;
@@ -292,6 +321,13 @@ Result<Policy> Policy::read(std::span<const uint8_t> octets) {
     if (good) policy.pins_.append(&pin, sizeof pin);
     wipe(&pin, sizeof pin);
     if (!good) return Error{0, "bad PIN in the policy"};
+  }
+  for (uint32_t i = 0; i < head.identities; i++) {
+    PolicyIdentity identity;
+    if (!taker.take(&identity) || !text_ends(identity.text) || !names_one(identity.text) ||
+        !rules_are_there(identity.first_rule, identity.rule_count, head))
+      return Error{0, "bad identity in the policy"};
+    policy.identities_.push_back(identity);
   }
   for (uint32_t i = 0; i < head.groups; i++) {
     PolicyGroup group;
@@ -335,47 +371,78 @@ bool Policy::matches_one(const Rule& rule, const Subject& subject) const {
                                     : mp11::matches(rule.pattern, subject.name);
 }
 
-std::vector<Policy::Match> Policy::matches(const Verdict& verdict) const {
-  std::vector<Match> all;
-  if (!text_ends(verdict.principal) || verdict.principal[0] == '\0') return all;
-  Subject subject{verdict.kind, verdict.principal, {}};
-  if (verdict.kind == kVerdictKerberos) {
-    Result<PrincipalName> parsed = parse_principal(verdict.principal);
-    if (!parsed) return all;
-    subject.name = std::move(*parsed);
-  } else if (verdict.kind != kVerdictLocal) {
-    return all;
+/* What the rules say of one verdict. Each group is looked through once. */
+class Policy::Judge {
+ public:
+  Judge(const Policy& policy, const Verdict& verdict) : policy_(policy) {
+    if (!text_ends(verdict.principal) || verdict.principal[0] == '\0') return;
+    subject_ = {verdict.kind, verdict.principal, {}};
+    if (verdict.kind == kVerdictKerberos) {
+      Result<PrincipalName> parsed = parse_principal(verdict.principal);
+      if (!parsed) return;
+      subject_.name = std::move(*parsed);
+    } else if (verdict.kind != kVerdictLocal) {
+      return;
+    }
+    good_ = true;
+    for (const PolicyGroup& group : policy_.groups_)
+      members_.push_back(first_match(group.first_rule, group.rule_count, [&](const Rule& rule) {
+        return policy_.matches_one(rule, subject_);
+      }));
   }
-  /* The first of some rules that matches; rule_count when none does. */
-  auto first_match = [&](uint32_t first, uint32_t count, auto&& matching) {
-    uint32_t i = 0;
-    while (i < count && !matching(rules_[first + i])) i++;
-    return i;
-  };
-  std::vector<uint32_t> members; /* each group is looked through once */
-  for (const PolicyGroup& group : groups_)
-    members.push_back(first_match(group.first_rule, group.rule_count,
-                                  [&](const Rule& rule) { return matches_one(rule, subject); }));
-  auto is_member = [&](uint32_t group) { return members[group] < groups_[group].rule_count; };
-  auto reason = [&](uint32_t first, uint32_t count) -> std::optional<Reason> {
+
+  /* The first of some rules that matches; none for a bad verdict. */
+  std::optional<Reason> reason(uint32_t first, uint32_t count) const {
+    if (!good_) return {};
     const uint32_t r = first_match(first, count, [&](const Rule& rule) {
-      return rule.kind == kRuleGroup ? is_member(rule.group) : matches_one(rule, subject);
+      return rule.kind == kRuleGroup ? is_member(rule.group) : policy_.matches_one(rule, subject_);
     });
     if (r == count) return {};
-    const Rule& rule = rules_[first + r];
-    return Reason{r, rule.kind == kRuleGroup ? members[rule.group] : 0};
-  };
+    const Rule& rule = policy_.rules_[first + r];
+    return Reason{r, rule.kind == kRuleGroup ? members_[rule.group] : 0};
+  }
+
+ private:
+  /* `count` when none does. */
+  template <class Matching>
+  uint32_t first_match(uint32_t first, uint32_t count, Matching&& matching) const {
+    uint32_t i = 0;
+    while (i < count && !matching(policy_.rules_[first + i])) i++;
+    return i;
+  }
+  bool is_member(uint32_t group) const {
+    return members_[group] < policy_.groups_[group].rule_count;
+  }
+
+  const Policy& policy_;
+  Subject subject_{};
+  bool good_ = false;
+  std::vector<uint32_t> members_; /* of each group: its first rule that matches */
+};
+
+std::vector<Policy::Match> Policy::matches(const Verdict& verdict) const {
+  const Judge judge(*this, verdict);
+  std::vector<Match> all;
   for (uint32_t i = 0; i < tokens_.size(); i++) {
-    const std::optional<Reason> why = reason(tokens_[i].first_rule, tokens_[i].rule_count);
+    const std::optional<Reason> why = judge.reason(tokens_[i].first_rule, tokens_[i].rule_count);
     if (!why) continue;
     Match match{i, *why, {}};
     const std::span<const PolicyLayer> its = layers(tokens_[i]);
     for (uint32_t n = 0; n < its.size(); n++) {
-      const std::optional<Reason> layers_why = reason(its[n].first_rule, its[n].rule_count);
+      const std::optional<Reason> layers_why = judge.reason(its[n].first_rule, its[n].rule_count);
       if (its[n].rule_count == 0 || layers_why) match.layers.push_back({n, layers_why});
     }
     all.push_back(std::move(match));
   }
+  return all;
+}
+
+std::vector<Policy::Acting> Policy::may_act_as(const Verdict& verdict) const {
+  const Judge judge(*this, verdict);
+  std::vector<Acting> all;
+  for (uint32_t i = 0; i < identities_.size(); i++)
+    if (auto why = judge.reason(identities_[i].first_rule, identities_[i].rule_count))
+      all.push_back({i, *why});
   return all;
 }
 

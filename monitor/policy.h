@@ -51,15 +51,16 @@
 namespace mp11 {
 
 inline constexpr uint32_t kPolicyMagic = 0x4d503131; /* "MP11" */
-inline constexpr uint32_t kPolicyVersion = 9;
+inline constexpr uint32_t kPolicyVersion = 10;
 inline constexpr uint32_t kPolicyRules = 65536; /* in one policy, with those of its groups */
 inline constexpr uint32_t kPolicyGroups = 4096;
 inline constexpr uint32_t kPolicyLayers = 16384; /* of all tokens */
 inline constexpr uint32_t kPolicyFilters = 4096; /* of all layers */
 inline constexpr uint32_t kPolicyPins = 4096;    /* the same */
+inline constexpr uint32_t kPolicyIdentities = 1024;
 
 /* The memfd: PolicyHead, then that many of PolicyBackend, -Token, -Layer, FilterPlan, StoredPin,
- * PolicyGroup and -Rule. */
+ * PolicyIdentity, -Group and -Rule. */
 struct PolicyHead {
   uint32_t magic;
   uint32_t version;
@@ -68,6 +69,7 @@ struct PolicyHead {
   uint32_t layers;
   uint32_t filters;
   uint32_t pins;
+  uint32_t identities;
   uint32_t groups;
   uint32_t rules;
 };
@@ -107,6 +109,13 @@ struct PolicyLayer {
   char of_person[kPersonText]; /* label of the token, and not at_backend's; empty: none */
 };
 
+/* Whom somebody may act as, in tokens that are kTokenPinSelect. */
+struct PolicyIdentity {
+  uint32_t first_rule; /* of who may */
+  uint32_t rule_count;
+  char text[limits::kPrincipal]; /* name@REALM, uid:N or local:NAME */
+};
+
 struct PolicyGroup {
   uint32_t first_rule; /* of its members, none of which is a group */
   uint32_t rule_count;
@@ -119,7 +128,8 @@ struct PolicyRule {
 };
 inline constexpr uint32_t kRuleGroup = 0x100;
 static_assert(is_record<PolicyHead>() && is_record<PolicyBackend>() && is_record<PolicyToken>() &&
-              is_record<PolicyLayer>() && is_record<PolicyGroup>() && is_record<PolicyRule>());
+              is_record<PolicyLayer>() && is_record<PolicyIdentity>() && is_record<PolicyGroup>() &&
+              is_record<PolicyRule>());
 
 /*
  * A serial number for a token that has none of its own: of its label, so that it stays when the
@@ -128,6 +138,12 @@ static_assert(is_record<PolicyHead>() && is_record<PolicyBackend>() && is_record
 std::string serial_of(std::string_view text);
 /* What tells a backend's tokens apart: the label, or where more is named, a URI. */
 std::string token_name(const BackendToken& token);
+
+/*
+ * As if who is named so had connected: "local:NAME" and "uid:N" are local, others of Kerberos. The
+ * text is one that rule_problem() has nothing against.
+ */
+Verdict verdict_of(const std::string& who);
 
 /*
  * The configuration's policy. Slots: tokens in the order of the file are 1, 2, ...; transparent
@@ -179,6 +195,14 @@ class Policy {
   };
   std::vector<Match> matches(const Verdict& verdict) const;
 
+  /* An identity that the verdict's principal may act as. */
+  struct Acting {
+    uint32_t identity; /* index */
+    Reason reason;
+  };
+  std::vector<Acting> may_act_as(const Verdict& verdict) const;
+  const std::vector<PolicyIdentity>& identities() const { return identities_; }
+
  private:
   struct Rule {
     uint32_t kind;
@@ -187,12 +211,14 @@ class Policy {
     PrincipalPattern pattern;
   };
   struct Subject;
+  class Judge; /* of one verdict */
   bool matches_one(const Rule& rule, const Subject& subject) const;
   std::vector<PolicyBackend> backends_;
   std::vector<PolicyToken> tokens_;
   std::vector<PolicyLayer> layers_;
   std::vector<FilterPlan> filters_;
   SecureBuffer pins_; /* StoredPin after StoredPin */
+  std::vector<PolicyIdentity> identities_;
   std::vector<PolicyGroup> groups_;
   std::vector<Rule> rules_;
 };

@@ -68,6 +68,8 @@ void SessionMonitor::drop_layer(Token* token, size_t n) {
     session.real[n] = 0;
     if (token->layered()) session.searches[n] = Session::Search::kNone;
   }
+  if (token->selection != nullptr && token->selection->trial.token == token)
+    token->selection->trial.real[n] = 0;
   if (token->layered() && !layer.required()) {
     objects_.lose_if([&](const HandleMap::Entry& e) { return e.scope == layer.id; });
     return;
@@ -76,6 +78,8 @@ void SessionMonitor::drop_layer(Token* token, size_t n) {
     if (session.token == token) orphan_all(token, &session);
   std::erase_if(sessions_, [token](const auto& s) { return s.second.token == token; });
   end_logins(token);
+  if (token->selection != nullptr && token->selection->current == token)
+    return_to_own(token->selection);
   for (const Layer& one : token->layers)
     objects_.remove_if([&](const HandleMap::Entry& e) { return e.scope == one.id; });
 }
@@ -85,6 +89,7 @@ void SessionMonitor::finalized() {
     if (backend.state != Backend::State::kAbsent) host_->end_backend(backend.plan.backend);
     drop_backend(&backend);
   }
+  for (Selection& selection : selections_) return_to_own(&selection);
   initialized_ = false;
   host_->changed();
 }
@@ -116,6 +121,8 @@ void SessionMonitor::drop_slot(uint64_t slot) {
   for (Token& token : tokens_)
     if (token.layered() && token.plan.slot == slot) end_logins(&token);
   objects_.remove_if([slot](const HandleMap::Entry& e) { return e.slot == slot; });
+  for (Selection& selection : selections_)
+    if (selection.own()->plan.slot == slot) return_to_own(&selection);
 }
 
 /* ---- orphans ---- */

@@ -102,8 +102,12 @@ Step SessionMonitor::next_layered(Call* call) {
         return answer_unmade_slot(call);
       return to_first_slot(call);
     case Route::kLogin:
+      if (call->within != nullptr && call->request.rec.numbers[0] == CKU_USER)
+        return next_identity_login(call, session);
       return next_login(call, session);
     case Route::kLogout:
+      if (call->within != nullptr && call->token != call->within->own())
+        if (auto step = need_alone(call)) return *step;
       return next_logout(call, session);
     case Route::kFind:
       if (call->row->number == kC_FindObjectsInit) return next_find_init(call, session);
@@ -142,6 +146,7 @@ Step SessionMonitor::next_layered(Call* call) {
 }
 
 SessionMonitor::Session* SessionMonitor::session_of(const Call& call) {
+  if (call.trying) return &call.within->trial;
   auto it = sessions_.find(call.session);
   return it != sessions_.end() ? &it->second : nullptr;
 }

@@ -175,6 +175,7 @@ Step SessionMonitor::next_logout(Call* call, Session* session) {
   }
   const CK_RV rv = round.led ? round.said : CK_RV{CKR_USER_NOT_LOGGED_IN};
   end_logins(call->token);
+  if (call->within != nullptr && !round.undoing) return_to_own(call->within);
   if (rv == CKR_OK || round.undoing)
     objects_.remove_if(
         [call](const HandleMap::Entry& e) { return e.private_object && e.slot == call->slot; });

@@ -97,6 +97,7 @@ SessionMonitor::SessionMonitor(Portfolio portfolio, MonitorHost* host) : host_(h
       layer.filter.emplace(portfolio.filters[filters++]);
     }
   }
+  make_selections();
 }
 
 SessionMonitor::~SessionMonitor() = default;
@@ -122,6 +123,9 @@ uint32_t SessionMonitor::deadline_ms(uint32_t number, Deadline deadline) const {
 
 Step SessionMonitor::done(Call* call) {
   let_go(call);
+  call->late = !selections_.empty() && call->request.rec.function == kC_Login &&
+               call->reply.rec.rv != CKR_OK;
+  leave_selection(call);
   for (Token& token : tokens_) {
     if (call->round == nullptr || token.logging != call) continue;
     token.logging = nullptr;
@@ -129,10 +133,16 @@ Step SessionMonitor::done(Call* call) {
   }
   call->phase = Call::Phase::kDone;
   call->reply.rec.id = call->client_id;
-  return Step{};
+  Step step;
+  step.late = call->late;
+  return step;
 }
 
 Step SessionMonitor::answer(Call* call, CK_RV rv) {
+  if (call->trying) {
+    end_trial(call, rv);
+    return Step{}; /* next() goes on */
+  }
   call->reply.clear();
   call->reply.rec.function = call->request.rec.function;
   call->reply.rec.flags = kFlagReply;
@@ -321,9 +331,19 @@ std::optional<Step> SessionMonitor::need_slot(Call* call, Layer* layer, uint64_t
 /* ---- what is next ---- */
 
 Step SessionMonitor::next(Call* call) {
+  call->tried = false;
+  Step step = next_step(call);
+  while (std::exchange(call->tried, false)) step = next_step(call);
+  return step;
+}
+
+Step SessionMonitor::next_step(Call* call) {
   switch (call->phase) {
-    case Call::Phase::kDone:
-      return Step{};
+    case Call::Phase::kDone: {
+      Step step;
+      step.late = call->late;
+      return step;
+    }
     case Call::Phase::kInFlight:
     case Call::Phase::kInternal:
       MP11_ASSERT(call->epoch != call->backend->epoch);
@@ -346,6 +366,7 @@ Step SessionMonitor::next(Call* call) {
   if (!initialized_ && call->row->number != kC_Initialize)
     return answer(call, CKR_CRYPTOKI_NOT_INITIALIZED);
   if (drains(*call)) return drain(call, call->round->said);
+  if (call->trying) return next_trial(call);
   switch (call->row->number) {
     case kC_Initialize:
       return next_initialize(call);
@@ -424,7 +445,7 @@ Step SessionMonitor::next_slot_list(Call* call) {
   while (call->next_index < tokens_.size()) {
     Token* token = &tokens_[call->next_index];
     if (!token->transparent()) {
-      call->slots.push_back(token->plan.slot);
+      if (token->plan.identity[0] == '\0') call->slots.push_back(token->plan.slot);
       call->next_index++;
       continue;
     }
@@ -491,6 +512,7 @@ Step SessionMonitor::next_by_slot(Call* call) {
     return send(call, sole, nullptr);
   }
   call->token = token;
+  if (auto step = need_entry(call, token)) return *step;
   if (token->layered()) return next_layered(call);
   Layer* layer = &token->only();
   uint64_t real = 0;
@@ -533,6 +555,7 @@ Step SessionMonitor::next_by_session(Call* call) {
   const Session& session = it->second;
   call->token = session.token;
   call->slot = session.slot;
+  if (auto step = need_entry(call, session.token)) return *step;
   if (session.token->layered()) return next_layered(call);
   Layer* layer = call->layer = &session.token->only();
   if (auto rv = refused(call, *session.token)) return answer(call, *rv);
@@ -635,7 +658,7 @@ bool SessionMonitor::find_slot(uint64_t slot, Token** token, std::optional<uint6
   }
   for (Token& t : tokens_) {
     if (t.transparent() || t.plan.slot != slot) continue;
-    *token = &t;
+    *token = t.selection != nullptr ? t.selection->current : &t;
     return true;
   }
   return false;

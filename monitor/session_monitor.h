@@ -37,7 +37,7 @@
  *     kSpawn  have the backend's process started; then spawned(backend, error)
  *     kLock   take the lock file of step.backend in mode step.lock; then locked(&call, had it)
  *     kWait   another call is doing what this one needs: ask again after MonitorHost::changed()
- *     kAnswer call.reply is the answer to the client
+ *     kAnswer call.reply is the answer to the client (Step::late: not at once)
  *   }
  *
  * When a backend dies, or is ended because a deadline passed, the host calls backend_gone(): calls
@@ -57,6 +57,7 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <memory>
 #include <optional>
@@ -109,6 +110,15 @@ class MonitorHost {
    */
   virtual void ask_to_make(const char* id) = 0;
   virtual void tell_made(const char* id, uint32_t pin_size) = 0;
+  /* The client acts as another identity, no longer does, or was refused. For the log. */
+  struct Acting {
+    enum class What { kBegun, kEnded, kRefused };
+    What what;
+    const char* token;    /* its label */
+    const char* identity; /* empty: the PIN names none that it may act as; perhaps it is a PIN */
+    uint64_t rv;          /* of kRefused: CKR_ value, which the client is not told */
+  };
+  virtual void acting(const Acting& acting) = 0;
 };
 
 struct Portfolio {
@@ -124,6 +134,7 @@ class SessionMonitor {
   class Call;
 
  private:
+  struct Selection;
   /* Slots of one library that are looked at: more tokens than that is no library we know. */
   static constexpr CK_ULONG kMaxRealSlots = 4096;
   /* Session handles count up and stay below what stands for no handle. */
@@ -191,18 +202,22 @@ class SessionMonitor {
   /* One virtual token. */
   struct Token {
     PortfolioToken plan;
-    std::vector<Layer> layers;     /* never resized after construction: calls point into it */
-    CK_ULONG shown_slots = 0;      /* of a transparent token: virtual slots it has */
-    const Call* logging = nullptr; /* whose C_Login or C_Logout it is; compared only */
+    Selection* selection = nullptr; /* of kTokenPinSelect: which of its variants is seen */
+    std::vector<Layer> layers;      /* never resized after construction: calls point into it */
+    CK_ULONG shown_slots = 0;       /* of a transparent token: virtual slots it has */
+    const Call* logging = nullptr;  /* whose C_Login or C_Logout it is; compared only */
     std::vector<Orphan> orphans;
     uint32_t closing = 0;                    /* orphans whose C_CloseSession is in flight */
     std::map<uint64_t, size_t> saved_states; /* digest of an operation's state: its layer */
     bool transparent() const { return (plan.flags & kTokenTransparent) != 0; }
-    /* Its calls are routed: there are several layers, or one that is not the library as it is. */
+    /*
+     * Its calls are routed: there are several layers, or one that is not the library as it is, or
+     * not the same for ever.
+     */
     bool layered() const {
       const Layer& first = layers.front();
-      return layers.size() > 1 || first.filter || first.plan.pin == kPinStored ||
-             first.plan.pin == kPinNone;
+      return layers.size() > 1 || selection != nullptr || first.filter ||
+             first.plan.pin == kPinStored || first.plan.pin == kPinNone;
     }
     Layer& only() { return layers.front(); }
   };
@@ -216,6 +231,11 @@ class SessionMonitor {
     Message* message = nullptr; /* kSend: of the call; stays until replied() */
     LockMode lock = LockMode::kNoLock;
     Deadline deadline = Deadline::kShort;
+    /*
+     * kAnswer: of a C_Login that failed, where a PIN may name an identity. The client is given it
+     * at a fixed time after the call has come, whatever the call has found out; then released().
+     */
+    bool late = false;
   };
 
   /* One call of the client from arrival to answer. The host owns it and may reuse it after reset.
@@ -309,12 +329,22 @@ class SessionMonitor {
     std::vector<uint64_t> slots; /* gathered by C_GetSlotList, or candidates for a token */
     size_t next_index = 0;       /* of tokens gathered or candidates tried, or backends finalised */
     std::unique_ptr<Round> round; /* of a token of several layers */
+    /* Of a token with pin-select: session_identity.cc. */
+    Selection* within = nullptr;  /* which it has entered */
+    Selection* keeping = nullptr; /* after its answer, until released() */
+    bool selected = false;        /* the PIN has been looked at, and `wanted` is who it names */
+    Token* wanted = nullptr;      /* nullptr: nobody that it may */
+    bool trying = false;          /* logs in to `wanted`, and not yet for the session */
+    bool tried = false;           /* that has ended in this step */
+    bool late = false;            /* Step::late of its answer */
   };
 
   SessionMonitor(Portfolio portfolio, MonitorHost* host);
   ~SessionMonitor();
 
   Step next(Call* call);
+  /* The answer to that call is on its way to the client: after Step::late. */
+  void released(Call* call);
   void replied(Call* call);
   void locked(Call* call, bool ok);
   /* error is a SpawnError. */
@@ -354,11 +384,25 @@ class SessionMonitor {
     }
   };
 
+  /*
+   * A slot whose token has a variant for each identity that the client may act as. Which one is
+   * current changes only while no other call is within it.
+   */
+  struct Selection {
+    std::vector<Token*> variants;    /* the client's own first */
+    Token* current = nullptr;        /* all sessions of the slot are this one's */
+    const Call* selecting = nullptr; /* who changes it, or has tried; compared only */
+    uint32_t within = 0;             /* calls */
+    Session trial;                   /* of the one that logs in to another variant */
+    Token* own() const { return variants.front(); }
+  };
+
   /* Steps that end here, and what a call still lacks: a step when it lacks something. */
   Step answer(Call* call, CK_RV rv);
   Step fail(Call* call, CK_RV rv);
   Step answer_busy(Call* call);
   Step done(Call* call);
+  Step next_step(Call* call);
   Step died(Call* call);
   Step wait(Call* call, Backend* backend);
   Step send(Call* call, Backend* backend, Layer* layer);
@@ -420,6 +464,18 @@ class SessionMonitor {
   Step next_login(Call* call, Session* session);
   Step next_stored_login(Call* call, Session* session);
   Step next_context_login(Call* call, Session* session);
+  /* Acting as another identity: session_identity.cc. */
+  void make_selections();
+  std::optional<Step> need_entry(Call* call, Token* token);
+  std::optional<Step> need_alone(Call* call);
+  void leave_selection(Call* call);
+  bool take_identity(Call* call);
+  Step next_identity_login(Call* call, Session* session);
+  Step next_trial(Call* call);
+  void end_trial(Call* call, CK_RV rv);
+  void become(Session* session, Token* token);
+  void return_to_own(Selection* selection);
+  void tell_acting(MonitorHost::Acting::What what, const Token* token, CK_RV rv);
   std::optional<Step> need_safe_pin(Call* call, Layer* layer);
   Step send_stored_pin(Call* call, Layer* layer, Call::Internal what, uint64_t session,
                        CK_USER_TYPE user);
@@ -512,7 +568,8 @@ class SessionMonitor {
   MonitorHost* host_;
   std::vector<Backend> backends_; /* never resized after construction: calls point into it */
   std::vector<Token> tokens_;     /* the same */
-  std::vector<Layer*> layers_;    /* of all tokens, by their id */
+  std::deque<Selection> selections_;
+  std::vector<Layer*> layers_;                     /* of all tokens, by their id */
   std::unordered_map<uint64_t, Session> sessions_; /* by virtual handle */
   HandleMap objects_;
   CallArena arena_;

@@ -247,12 +247,15 @@ bool SessionMonitor::absorb_session(Call* call) {
     break;
   }
   Session session;
-  session.token = call->token;
   session.slot = call->slot;
   session.flags = call->open_flags;
-  session.real.resize(call->token->layers.size());
-  session.searches.resize(call->token->layers.size());
-  session.real[n] = handle;
+  become(&session,
+         call->token->selection != nullptr ? call->token->selection->current : call->token);
+  /* The last session before may have ended meanwhile, and with it whom the client acted as. */
+  if (session.token == call->token)
+    session.real[n] = handle;
+  else
+    orphan(call->token, n, handle);
   sessions_.emplace(++last_session_, std::move(session));
   handle = last_session_;
   return last_session_ < kNoSuchSession;

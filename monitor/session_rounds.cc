@@ -127,7 +127,10 @@ Step SessionMonitor::next_merged_info(Call* call) {
   bool writable = false;
   for (const Layer& layer : call->token->layers) writable |= !layer.read_only();
   if (!writable) info.flags |= CKF_WRITE_PROTECTED;
-  if (!round.led) info.flags |= CKF_PROTECTED_AUTHENTICATION_PATH;
+  if (call->token->selection != nullptr) /* there is always something to type, or may be */
+    info.ulMaxPinLen = sum(info.ulMaxPinLen, limits::kPrincipal);
+  else if (!round.led)
+    info.flags |= CKF_PROTECTED_AUTHENTICATION_PATH;
   Step step = answer(call, CKR_OK);
   write_token_info(info, &call->reply);
   return step;

@@ -193,42 +193,96 @@ bool Vault::take_verdict(Connection* connection, const Verdict& verdict, bool fr
 
 /* ---- the policy, for one principal */
 
-/* A layer that is not to be had is left out, as one whose library does not answer would be. */
+/*
+ * Everything that the connection may ever do, also as another identity: nothing is added later. The
+ * principal's own comes first, so that what there is too much of is missing elsewhere.
+ */
 void Vault::look_through_policy(Connection* connection) {
   const Verdict& verdict = connection->verdict;
+  std::vector<std::vector<SeenToken>> slots; /* each with its variants */
   for (const Policy::Match& match : policy_.matches(verdict)) {
-    const PolicyToken& token = policy_.tokens()[match.token];
-    SeenToken seen{&token, person_text(token.label, verdict.principal), token.serial, {}};
-    seen.label.resize(std::min(seen.label.size(), sizeof PortfolioToken::label - 1));
-    if (names_person(token.label) && !seen.serial.empty())
-      seen.serial = serial_of(seen.serial + verdict.principal);
-    for (const Policy::LayerMatch& one : match.layers) {
-      const PolicyLayer& layer = policy_.layers(token)[one.layer];
-      Result<SeenLayer> its = see_layer(layer, connection);
-      if (its) {
-        seen.layers.push_back(*its);
+    SeenToken seen = see_token(match, verdict.principal, connection);
+    if (seen.layers.empty()) continue;
+    slots.emplace_back().push_back(std::move(seen));
+  }
+  see_variants(&slots, connection);
+  for (std::vector<SeenToken>& slot : slots)
+    for (SeenToken& seen : slot) connection->tokens.push_back(std::move(seen));
+}
+
+/* Of a token's layers those that are the principal's; none: it is not seen. */
+Vault::SeenToken Vault::see_token(const Policy::Match& match, const std::string& principal,
+                                  Connection* connection) {
+  const PolicyToken& token = policy_.tokens()[match.token];
+  SeenToken seen{&token, person_text(token.label, principal), token.serial, {}};
+  seen.label.resize(std::min(seen.label.size(), sizeof PortfolioToken::label - 1));
+  if (names_person(token.label) && !seen.serial.empty())
+    seen.serial = serial_of(seen.serial + principal);
+  /* A layer that is not to be had is left out, as one whose library does not answer would be. */
+  for (const Policy::LayerMatch& one : match.layers) {
+    const PolicyLayer& layer = policy_.layers(token)[one.layer];
+    Result<SeenLayer> its = see_layer(layer, principal, connection);
+    if (its) {
+      seen.layers.push_back(*its);
+      continue;
+    }
+    const bool required = (layer.flags & kLayerRequired) != 0;
+    log_error("connection %llu: %s sees no %s of \"%s\" on %s: %s",
+              static_cast<unsigned long long>(connection->name), principal.c_str(),
+              required ? "token" : "layer", token.label, policy_.backends()[layer.backend].name,
+              its.error().text.c_str());
+    if (!required) continue;
+    seen.layers.clear();
+    break;
+  }
+  return seen;
+}
+
+/* What the connection sees when it acts as another, in tokens where a PIN may say so. */
+void Vault::see_variants(std::vector<std::vector<SeenToken>>* slots, Connection* connection) {
+  const bool selects = std::any_of(slots->begin(), slots->end(), [](const auto& slot) {
+    return (slot.front().token->flags & kTokenPinSelect) != 0;
+  });
+  if (!selects) return;
+  const auto name = static_cast<unsigned long long>(connection->name);
+  size_t count = slots->size(), identities = 0;
+  for (const Policy::Acting& acting : policy_.may_act_as(connection->verdict)) {
+    const char* identity = policy_.identities()[acting.identity].text;
+    if (identities++ >= limits::kIdentities) {
+      log_error("connection %llu: %s cannot act as %s: it may act as more than %u; allow it fewer",
+                name, connection->verdict.principal, identity, limits::kIdentities);
+      continue;
+    }
+    const Verdict verdict = verdict_of(identity);
+    for (const Policy::Match& match : policy_.matches(verdict)) {
+      const PolicyToken* token = &policy_.tokens()[match.token];
+      auto slot = std::find_if(slots->begin(), slots->end(),
+                               [&](const auto& s) { return s.front().token == token; });
+      if (slot == slots->end() || (token->flags & kTokenPinSelect) == 0) continue;
+      if (count >= limits::kTokens) {
+        log_error("connection %llu: %s cannot act as %s in \"%s\": more tokens than %u", name,
+                  connection->verdict.principal, identity, token->label, limits::kTokens);
         continue;
       }
-      const bool required = (layer.flags & kLayerRequired) != 0;
-      log_error("connection %llu: %s sees no %s of \"%s\" on %s: %s",
-                static_cast<unsigned long long>(connection->name), verdict.principal,
-                required ? "token" : "layer", token.label, policy_.backends()[layer.backend].name,
-                its.error().text.c_str());
-      if (!required) continue;
-      seen.layers.clear();
-      break;
+      SeenToken seen = see_token(match, verdict.principal, connection);
+      if (seen.layers.empty()) continue;
+      seen.label = slot->front().label; /* it is the same token to whoever looks at it */
+      seen.serial = slot->front().serial;
+      seen.identity = identity;
+      slot->push_back(std::move(seen));
+      count++;
     }
-    if (!seen.layers.empty()) connection->tokens.push_back(std::move(seen));
   }
 }
 
-Result<Vault::SeenLayer> Vault::see_layer(const PolicyLayer& layer, Connection* connection) {
+Result<Vault::SeenLayer> Vault::see_layer(const PolicyLayer& layer, const std::string& principal,
+                                          Connection* connection) {
   SeenLayer seen{&layer, layer.at_backend, 0};
   const PolicyBackend& backend = policy_.backends()[layer.backend];
   const bool on_demand = (layer.flags & kLayerOnDemand) != 0;
   std::string name = token_name(layer.at_backend);
   if (layer.of_person[0] != '\0') {
-    const std::string label = person_text(layer.of_person, connection->verdict.principal);
+    const std::string label = person_text(layer.of_person, principal);
     if (label.size() >= sizeof seen.at_backend.label && !on_demand)
       return Error{0, "a token's label has at most 32 octets, and not " + label};
     name = label;
@@ -304,6 +358,7 @@ void Vault::queue_portfolio(Connection* connection) {
     token.layers = static_cast<uint32_t>(seen.layers.size());
     std::memcpy(token.label, seen.label.data(), seen.label.size());
     std::memcpy(token.serial, seen.serial.data(), seen.serial.size());
+    std::memcpy(token.identity, seen.identity.data(), seen.identity.size());
     connection->unsent.push_back(octets_of(token));
     for (const SeenLayer& one : seen.layers) {
       const PolicyLayer* its = one.layer;

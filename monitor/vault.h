@@ -80,6 +80,7 @@ class Vault {
     const PolicyToken* token;
     std::string label, serial;
     std::vector<SeenLayer> layers; /* at least one */
+    std::string identity = {};     /* of a variant, for who acts as that one; else empty */
   };
   struct Connection {
     uint64_t name = 0;
@@ -124,7 +125,11 @@ class Vault {
   /* False when the verdict is not one to act on. */
   bool take_verdict(Connection* connection, const Verdict& verdict, bool from_auth);
   void look_through_policy(Connection* connection);
-  Result<SeenLayer> see_layer(const PolicyLayer& layer, Connection* connection);
+  SeenToken see_token(const Policy::Match& match, const std::string& principal,
+                      Connection* connection);
+  void see_variants(std::vector<std::vector<SeenToken>>* slots, Connection* connection);
+  Result<SeenLayer> see_layer(const PolicyLayer& layer, const std::string& principal,
+                              Connection* connection);
   Result<VaultState::DemandedToken> demanded(const PolicyBackend& backend,
                                              const std::string& token);
   void derive_pin(const SeenLayer& layer, PinPurpose purpose, StoredPin* pin) const;

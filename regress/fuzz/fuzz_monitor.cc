@@ -227,6 +227,7 @@ class World : public MonitorHost {
   }
   void filtered(const Filtered&) override {}
   void layer_changed(const LayerState&) override {}
+  void acting(const Acting&) override {}
   /* One question at a time, and no word of what was not granted. */
   void ask_to_make(const char* id) override {
     FUZZ_REQUIRE(std::strcmp(id, kDemanded) == 0 && vault_ == VaultState::kIdle);

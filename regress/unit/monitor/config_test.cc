@@ -656,6 +656,61 @@ BOOST_AUTO_TEST_CASE(what_stands_in_the_group_files) {
   BOOST_TEST(rules("ops", "")[0].find("has a line that is too long") != std::string::npos);
 }
 
+BOOST_AUTO_TEST_CASE(identities) {
+  TempDir dir;
+  const std::string start = kUsers + std::string(kListener) + backend(dir);
+  const std::string token =
+      "token Keys { layer { backend = hsm } pin-select = yes allow = {\"a@R\"} }\n";
+  LoadedConfig loaded =
+      load(dir, start + "group g { members = {\"a@R\"} }\n" + token +
+                    "act-as \"svc/web@R\" { allow = {\"group:g\", \"*/admin@R\"} }\n"
+                    "act-as local:web { allow = {\"uid:7\"} }\n");
+  BOOST_REQUIRE_MESSAGE(loaded.config, (loaded.errors.empty() ? "" : loaded.errors[0]));
+  BOOST_TEST(loaded.warnings.empty());
+  const Config& c = *loaded.config;
+  BOOST_TEST(c.tokens.at(0).pin_select);
+  BOOST_TEST(!c.tokens.at(0).serial.empty()); /* it is the same whoever is acted as */
+  BOOST_TEST(c.identities.at(0).identity == "svc/web@R");
+  BOOST_TEST((c.identities[0].allow == std::vector<std::string>{"group:g", "*/admin@R"}));
+  BOOST_TEST(c.identities.at(1).identity == "local:web");
+  const std::string dump = dump_config(c);
+  LoadedConfig again = load(dir, dump);
+  BOOST_REQUIRE(again.config);
+  BOOST_TEST(dump_config(*again.config) == dump);
+  BOOST_TEST(dump.find("act-as \"svc/web@R\"") != std::string::npos);
+  for (auto [identity, wrong] :
+       std::vector<std::pair<std::string, std::string>>{{"*@R", "is one and no pattern"},
+                                                        {"a*@R", "has an asterisk"},
+                                                        {"web", "has no realm"},
+                                                        {"group:g", "is a group"},
+                                                        {"uid:x", "is not uid:NUMBER"},
+                                                        {"a+b@R", "which is where the PIN begins"},
+                                                        {"a\\\\/b@R", "has a backslash"}})
+    BOOST_TEST(
+        only_error(dir, start + token + "\nact-as \"" + identity + "\" { allow = {\"a@R\"} }\n", 7,
+                   wrong),
+        identity);
+  const std::string web = "act-as \"svc/web@R\" { allow = {\"a@R\"} }\n";
+  BOOST_TEST(only_error(dir, start + token + web + web, 7, "duplicate name"));
+  BOOST_TEST(
+      only_error(dir, start + token + "act-as x@R { allow = {\"group:h\"} }", 6, "no group"));
+  BOOST_TEST(
+      only_error(dir,
+                 start +
+                     "token K { layer { backend = hsm }\npin-select = yes access = read-write "
+                     "admin = yes }\n" +
+                     web,
+                 6, "remove one of them"));
+  auto warns = [&](const std::string& text, const std::string& part) {
+    LoadedConfig with = load(dir, start + text);
+    return with.config && with.warnings.size() == 1 &&
+           with.warnings[0].find(part) != std::string::npos;
+  };
+  BOOST_TEST(warns(kToken + web, "no token has pin-select"));
+  BOOST_TEST(warns(token, "no act-as that names an identity"));
+  BOOST_TEST(warns(token + "act-as x@R { }\n", "nobody can act as it"));
+}
+
 BOOST_AUTO_TEST_CASE(several_errors_in_one_run) {
   TempDir dir;
   LoadedConfig loaded = load(dir, "pool-size = x\nlog-rate = y\n" + good(dir));

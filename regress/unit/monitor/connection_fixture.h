@@ -73,6 +73,7 @@ struct Behaviour {
   unsigned work_ms = 0;          /* of each C_SeedRandom, by as many workers as there may be */
   unsigned death_ms = 0;         /* from kEndBackend to kBackendGone */
   std::function<void(Message*)> tamper;
+  std::string pin = {};  /* empty: whatever it is given will do */
   std::string lock_file; /* passed along, opened anew each time */
 };
 
@@ -219,7 +220,8 @@ class FakePriv {
   void serve(uint32_t number, UniqueFd socket, const std::shared_ptr<std::atomic<bool>>& ended) {
     auto channel = Channel::join(std::move(socket), 5000);
     if (!channel) return;
-    FakeLibrary library({{10 + number, "t" + std::to_string(number)}});
+    FakeLibrary library({{10 + number, "t" + std::to_string(number), "7777777777777777",
+                          behaviour_of(number).pin}});
     Message call, reply;
     Workers workers;
     while (!*ended) {
@@ -261,7 +263,7 @@ class FakePriv {
 /* The monitor's process, and all that it speaks to. */
 class Daemon {
  public:
-  explicit Daemon(std::map<uint32_t, Behaviour> behaviours = {}) {
+  explicit Daemon(std::map<uint32_t, Behaviour> behaviours = {}, uint64_t failed_login_ms = 0) {
     auto control = record_pair(), vault = record_pair();
     BOOST_REQUIRE((control && vault));
     auto [front, client] = socket_pair();
@@ -279,6 +281,7 @@ class Daemon {
       std::snprintf(start.peer, sizeof start.peer, "test");
       Connection connection(std::move(control->second), start, std::move(front),
                             std::move(vault->second));
+      if (failed_login_ms != 0) connection.answer_failed_logins_after(failed_login_ms);
       connection.run();
       ::_exit(0);
     }

@@ -206,7 +206,7 @@ BOOST_AUTO_TEST_CASE(a_damaged_policy_is_refused) {
     return !Policy::read(octets).ok();
   };
   BOOST_TEST(damaged(0, 0));                                       /* magic */
-  BOOST_TEST(damaged(offsetof(PolicyHead, version), 10));          /* version */
+  BOOST_TEST(damaged(offsetof(PolicyHead, version), 9));           /* version */
   BOOST_TEST(damaged(offsetof(PolicyHead, backends) + 3, 0xff));   /* count */
   BOOST_TEST(damaged(layers + offsetof(PolicyLayer, backend), 2)); /* no such backend */
   BOOST_TEST(damaged(offsetof(PolicyHead, layers) + 3, 0xff));

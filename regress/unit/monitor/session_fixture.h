@@ -474,6 +474,11 @@ class World : public MonitorHost {
     told.push_back(std::string(state.backend) + "/" + std::to_string(state.layer) +
                    (state.there ? " there" : " left out"));
   }
+  void acting(const Acting& acting) override {
+    const char* const kWords[] = {"begun", "ended", "refused"};
+    told.push_back(std::string("acting ") + kWords[static_cast<int>(acting.what)] + " " +
+                   acting.identity);
+  }
   void ask_to_make(const char* id) override { told.push_back("ask " + std::string(id)); }
   void tell_made(const char* id, uint32_t pin_size) override {
     told.push_back("made " + std::string(id) + " " + std::to_string(pin_size));
@@ -513,6 +518,8 @@ class World : public MonitorHost {
   void advance(Run* run) {
     SessionMonitor::Step step = monitor.next(&run->call);
     if (step.action == Action::kAnswer) {
+      late += step.late;
+      if (!hold_late) monitor.released(&run->call);
       finish(run);
       return;
     }
@@ -654,6 +661,8 @@ class World : public MonitorHost {
   }
 
   std::vector<std::string> told; /* of filters and layers */
+  unsigned late = 0;             /* answers with Step::late */
+  bool hold_late = false;        /* the test says released() */
   std::map<uint32_t, Process> processes;
   std::deque<Event> events;
   std::vector<std::unique_ptr<Run>> runs;
