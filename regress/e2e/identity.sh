@@ -35,7 +35,7 @@ web=svc/web@$realm_name db=svc/db@$realm_name
 
 # ---- One library, with a token for each
 
-declare -A pin_of=([$web]=7654321 [$db]=8765432 [mallory]=$SUITE_PIN)
+declare -A pin_of=([$web]=7654321 [$db]=8765432 [mallory]=2345678)
 declare -A id_of=([alice]=10 [$web]=11 [$db]=12)
 backend_softhsm keys alice
 for t in mallory "$web" "$db"; do
@@ -132,10 +132,10 @@ refused "alice is not svc/db, with the right PIN" alice "$db+${pin_of[$db]}"
 refused "mallory is not svc/web, with the right PIN" mallory "$web+${pin_of[$web]}"
 for pin in "$db+${pin_of[$db]}" "alice+$SUITE_PIN" "local:alice+$SUITE_PIN" "svc/web+${pin_of[$web]}" \
   "$web++${pin_of[$web]}" "*@$realm_name+${pin_of[$web]}" "$web" "+$web+${pin_of[$web]}" \
-  "mallory+$SUITE_PIN"; do
+  "mallory+${pin_of[mallory]}"; do
   refused "nor is it $pin that helps him" mallory "$pin"
 done
-check_equal "he still logs in as himself" "" "$(as mallory "$SUITE_PIN" -O | grep CKR_)"
+check_equal "he still logs in as himself" "" "$(as mallory "${pin_of[mallory]}" -O | grep CKR_)"
 check_match "the log tells of him" 'mallory is refused in token "desk"' "$(cat "$daemon_log")"
 check_match "and of alice's wrong PIN" "alice is refused as $web in token" "$(cat "$daemon_log")"
 for pin in "${pin_of[$web]}" "${pin_of[$db]}" 1111111; do
