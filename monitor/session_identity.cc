@@ -190,6 +190,7 @@ void SessionMonitor::end_trial(Call* call, CK_RV rv) {
     Token* before = place->second.token;
     end_logins(before);
     orphan_all(before, &place->second);
+    /* The layers are others, so none would be found there; and none is to come back to life. */
     objects_.remove_if([call](const HandleMap::Entry& e) { return e.slot == call->slot; });
     trial.opening = nullptr;
     place->second = std::move(trial);
