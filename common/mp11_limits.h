@@ -103,6 +103,13 @@ inline constexpr uint32_t kIdentities = 16;
  * it from one that no library was asked about. And a person hardly notices it.
  */
 inline constexpr uint32_t kFailedLoginMs = 500;
+/*
+ * Objects of blind layers that the searches of one connection remember: 10,000 for each of two
+ * dozen searches at once. CKA_IDs longer than kBlindId are compared with nothing: they are at most
+ * a digest or two.
+ */
+inline constexpr size_t kBlindObjects = 256u << 10;
+inline constexpr size_t kBlindId = 256;
 /* A Kerberos principal name in octets, as text, with its final NUL. */
 inline constexpr size_t kPrincipal = 512;
 /* One GSS context token before authentication: large enough for a ticket with a big PAC. */

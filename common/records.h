@@ -191,13 +191,21 @@ enum TokenFlags : uint32_t {
   kTokenPinSelect = 1u << 2,   /* a PIN may name a variant; neither admin nor transparent */
 };
 
+/* What clients see before an object's own CKA_LABEL and CKA_ID (layer_prefix.h). */
+struct LayerPrefix {
+  uint32_t label_size, id_size; /* octets; 0: none */
+  uint8_t label[64];
+  uint8_t id[32];
+};
+
 /* One layer of the token before it: a token of a backend. */
 struct PortfolioLayer {
   RecordHead head;
-  uint32_t backend; /* number (AllowedBackend) */
-  uint32_t flags;   /* LayerFlags */
-  uint32_t pin;     /* PinMode */
-  uint32_t creates; /* CreateClass: what may be made there; 0: anything */
+  uint32_t backend;   /* number (AllowedBackend) */
+  uint32_t flags;     /* LayerFlags */
+  uint32_t pin;       /* PinMode */
+  uint32_t creates;   /* CreateClass: what may be made there; 0: anything */
+  LayerPrefix prefix; /* of no admin's token */
   BackendToken at_backend;
 };
 /* By CKA_CLASS (PKCS #11 3.1, 4.2.2). */
@@ -218,6 +226,7 @@ enum LayerFlags : uint32_t {
   /* It is made on demand: at_backend has its name as the only label, and its PIN is stored. */
   kLayerOnDemand = 1u << 3,
   kLayerUnmade = 1u << 4, /* of those: it has not been made yet */
+  kLayerBlind = 1u << 5,  /* what it holds hides what has the same class and id in layers below */
 };
 
 /* Objects that a filter shows or hides; empty patterns and no classes: whichever. */
@@ -366,10 +375,10 @@ static_assert(is_record<Verdict>() && is_record<ConnectionToken>() && is_record<
               is_record<AuthConnection>() && is_record<VaultConnection>() && is_record<Allow>() &&
               is_record<AllowedBackend>() && is_record<ConnectionName>() &&
               is_record<PortfolioToken>() && is_record<PortfolioLayer>() &&
-              is_record<PortfolioFilter>() && is_record<PortfolioPin>() &&
-              is_record<PortfolioBackend>() && is_record<MakeToken>() && is_record<MakeAnswer>() &&
-              is_record<PortfolioEnd>() && is_record<NetStart>() && is_record<MonitorStart>() &&
-              is_record<Spawn>() && is_record<Spawned>() && is_record<LogSource>() &&
-              is_record<LogTarget>());
+              is_record<LayerPrefix>() && is_record<PortfolioFilter>() &&
+              is_record<PortfolioPin>() && is_record<PortfolioBackend>() &&
+              is_record<MakeToken>() && is_record<MakeAnswer>() && is_record<PortfolioEnd>() &&
+              is_record<NetStart>() && is_record<MonitorStart>() && is_record<Spawn>() &&
+              is_record<Spawned>() && is_record<LogSource>() && is_record<LogTarget>());
 
 }  // namespace mp11

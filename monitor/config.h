@@ -122,6 +122,8 @@ struct LayerConfig {
   std::vector<std::string> create_mechanisms; /* patterns; empty: with any */
   std::vector<std::string> allow;             /* empty: for whoever sees the token */
   std::optional<FilterConfig> filter;
+  bool blind = false;
+  LayerPrefix prefix{};
 };
 
 /* What CreateClass bits are called in the file, from the lowest. */

@@ -79,6 +79,7 @@ class ConfigChecker {
   void identities_of_use();
   void one_realm(const TokenConfig& t);
   void filter_of(const Reader& r, LayerConfig* layer); /* config_filters.cc */
+  void prefixes_of(const Reader& r, LayerConfig* layer);
   void object_rules(const Reader& r, const char* keyword, FilterConfig* filter);
   void token_once(const TokenConfig& t, const LayerConfig& layer, const std::string& backend);
 

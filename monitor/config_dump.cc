@@ -22,6 +22,7 @@
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
 #include "config.h"
+#include "layer_prefix.h"
 
 namespace mp11 {
 namespace {
@@ -167,6 +168,9 @@ void dump_token(const Config& c, const TokenConfig& t, Writer* w) {
     if (!create.empty()) w->list("create", create);
     if (!layer.allow.empty()) w->list("allow", layer.allow);
     if (layer.filter) dump_filter(*layer.filter, w);
+    if (layer.blind) w->flag("blind", true);
+    if (layer.prefix.label_size != 0) w->string("label-prefix", label_prefix(layer.prefix));
+    if (layer.prefix.id_size != 0) w->string("id-prefix", id_prefix_hex(layer.prefix));
     w->close();
   }
   w->flag("admin", t.admin);

@@ -23,6 +23,7 @@
  */
 /*
  * The filter of a layer: names and patterns of the file made the bits and patterns of a FilterPlan.
+ * And its prefixes.
  */
 #include <cstring>
 
@@ -174,6 +175,36 @@ void ConfigChecker::filter_of(const Reader& r, LayerConfig* layer) {
       (filter.audit ? uint32_t{kFilterAudit} : 0u) |
       (!makes.empty() ? uint32_t{kFilterCreate} : 0u);
   filters_++;
+}
+
+/* What clients see before the labels and ids of the library. */
+void ConfigChecker::prefixes_of(const Reader& r, LayerConfig* layer) {
+  LayerPrefix& prefix = layer->prefix;
+  if (r.has("label-prefix")) {
+    const std::string text = r.text("label-prefix");
+    if (text.empty() || text.size() > sizeof prefix.label)
+      r.error("label-prefix", "label-prefix = '" + text + "' is not usable; write 1 to " +
+                                  std::to_string(sizeof prefix.label) +
+                                  " octets of text, as \"team: \"");
+    else
+      std::memcpy(prefix.label, text.data(),
+                  prefix.label_size = static_cast<uint32_t>(text.size()));
+  }
+  if (!r.has("id-prefix")) return;
+  const std::string hex = r.text("id-prefix");
+  const size_t size = hex.size() / 2;
+  bool good = size != 0 && hex.size() % 2 == 0 && size <= sizeof prefix.id;
+  for (size_t i = 0; good && i < size; i++) {
+    const std::optional<uint32_t> octet = parse_number(hex.substr(2 * i, 2), 16);
+    good = octet.has_value();
+    if (good) prefix.id[i] = static_cast<uint8_t>(*octet);
+  }
+  if (good)
+    prefix.id_size = static_cast<uint32_t>(size);
+  else
+    r.error("id-prefix", "id-prefix = '" + hex + "' is not usable; write 1 to " +
+                             std::to_string(sizeof prefix.id) +
+                             " octets in hexadecimal digits, as 0a1b");
 }
 
 }  // namespace mp11

@@ -279,23 +279,12 @@ struct Grammar {
       WORD("deadline"),   WORD("deadline-start"), WORD("deadline-long"), WORD("memory-limit"),
       WORD("file-limit"), WORD("token-lock"),     WORD("transparent"),   LIST("allow"),
       WORD("admin"),      WORD("uids"),           WORD("skeleton"),      CFG_END()};
-  cfg_opt_t layer[17] = {WORD("backend"),
-                         WORD("token"),
-                         WORD("access"),
-                         WORD("required"),
-                         WORD("pin"),
-                         LIST("create"),
-                         LIST("allow"),
-                         LIST("functions"),
-                         LIST("no-functions"),
-                         LIST("mechanisms"),
-                         LIST("no-mechanisms"),
-                         LIST("show"),
-                         LIST("hide"),
-                         WORD("no-export"),
-                         WORD("policy"),
-                         WORD("on-demand"),
-                         CFG_END()};
+  cfg_opt_t layer[20] = {
+      WORD("backend"),      WORD("token"),        WORD("access"),        WORD("required"),
+      WORD("pin"),          LIST("create"),       LIST("allow"),         LIST("functions"),
+      LIST("no-functions"), LIST("mechanisms"),   LIST("no-mechanisms"), LIST("show"),
+      LIST("hide"),         WORD("no-export"),    WORD("policy"),        WORD("on-demand"),
+      WORD("blind"),        WORD("label-prefix"), WORD("id-prefix"),     CFG_END()};
   cfg_opt_t act_as[2] = {LIST("allow"), CFG_END()};
   cfg_opt_t token[7] = {CFG_SEC(const_cast<char*>("layer"), layer, CFGF_MULTI),
                         WORD("access"),

@@ -34,6 +34,7 @@
 
 #include "config_checker.h"
 #include "file_check.h"
+#include "layer_prefix.h"
 #include "person_text.h"
 #include "policy.h"
 #include "principal.h"
@@ -198,10 +199,14 @@ void ConfigChecker::token(const Reader& r) {
     r.error("admin", "admin = yes is for tokens of one layer; remove it");
   else if (t.admin && layers == 1 && t.layers[0].read_only)
     r.error("admin", "admin = yes needs access = read-write; change one of them");
-  else if (t.admin && layers == 1 && (t.layers[0].filter || t.layers[0].pin != kPinClient))
-    r.error(
-        "admin",
-        "admin = yes is for a token whose layer refuses nothing and has pin = client; remove it");
+  else if (t.admin && layers == 1 &&
+           (t.layers[0].filter || t.layers[0].pin != kPinClient || has_prefix(t.layers[0].prefix)))
+    r.error("admin",
+            "admin = yes is for a token whose layer refuses nothing, has no prefix and has pin = "
+            "client; remove it");
+  if (!t.layers.empty() && t.layers.back().blind)
+    warn(t.layers.back().line,
+         "blind = yes hides nothing, as no layer is below this one; move it up or remove blind");
   t.serial = r.text("serial");
   const bool on_demand = std::any_of(t.layers.begin(), t.layers.end(),
                                      [](const LayerConfig& layer) { return layer.on_demand; });
@@ -302,6 +307,8 @@ void ConfigChecker::layer_of(const Reader& r, bool read_only, TokenConfig* t) {
   pins_ += layer.pin == kPinStored;
   layer.creates = creates_of(r, layer.read_only, &layer.create_mechanisms);
   filter_of(r, &layer);
+  layer.blind = r.flag("blind", false);
+  prefixes_of(r, &layer);
   layer.allow = rules(r, "allow");
   if (r.has("allow") && r.list("allow").empty())
     r.error("allow", "names nobody, and no allow is for whoever sees the token; remove the layer");

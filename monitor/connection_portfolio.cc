@@ -34,6 +34,7 @@
 #include <utility>
 
 #include "connection.h"
+#include "layer_prefix.h"
 #include "log.h"
 #include "record_io.h"
 #include "secure_buffer.h"
@@ -136,7 +137,9 @@ bool Connection::take_portfolio_record(Portfolio* portfolio) {
     if (due == 0 || !known(layer->backend) || !text_ends(layer->at_backend) ||
         (layer->pin != kPinClient && layer->pin != kPinNone && layer->pin != kPinStored) ||
         (layer->creates & ~kCreateKnown) != 0 || filter_due(*portfolio) || pin_due(*portfolio) ||
-        (((layer->flags & kLayerFiltered) != 0 || layer->pin == kPinStored) &&
+        !prefix_is_good(layer->prefix) ||
+        (((layer->flags & kLayerFiltered) != 0 || layer->pin == kPinStored ||
+          has_prefix(layer->prefix)) &&
          (portfolio->tokens.back().flags & ~kTokenPinSelect) != 0))
       fatal("unusable layer from vault");
     portfolio->layers.push_back(*layer);

@@ -28,6 +28,7 @@
 
 #include "file_check.h"
 #include "layer_filter.h"
+#include "layer_prefix.h"
 #include "p11_params.h"
 #include "policy.h"
 #include "principal.h"
@@ -121,6 +122,10 @@ std::string describe(const Config& config, const LayerConfig& layer, bool admin)
   text += layer.read_only ? ", read-only" : ", read-write";
   if (admin) text += ", admin";
   if (layer.required) text += ", required";
+  if (layer.blind) text += ", hides what layers below have of the same class and id";
+  if (layer.prefix.label_size != 0)
+    text += ", labels begin with \"" + label_prefix(layer.prefix) + "\"";
+  if (layer.prefix.id_size != 0) text += ", ids begin with " + id_prefix_hex(layer.prefix);
   const bool chooses = layer.creates != 0 || !layer.create_mechanisms.empty();
   if (chooses) text += ", for new objects of";
   for (const std::string& name : create_names(layer.creates)) text += " " + name;

@@ -27,6 +27,7 @@
 #include <cstring>
 
 #include "layer_filter.h"
+#include "layer_prefix.h"
 #include "record_io.h"
 
 namespace mp11 {
@@ -34,7 +35,7 @@ namespace {
 
 constexpr uint32_t kTokenFlagsKnown = kTokenAdmin | kTokenTransparent | kTokenPinSelect;
 constexpr uint32_t kLayerFlagsKnown =
-    kLayerReadOnly | kLayerRequired | kLayerFiltered | kLayerOnDemand;
+    kLayerReadOnly | kLayerRequired | kLayerFiltered | kLayerOnDemand | kLayerBlind;
 
 /* The caller's limits make the text fit with its NUL; a longer one is a mistake of ours. */
 template <size_t N>
@@ -119,6 +120,7 @@ bool layer_is_good(const PolicyLayer& layer, const PolicyHead& head) {
          (layer.pin == kPinStored ? layer.stored < head.pins : layer.stored == 0) &&
          (layer.creates & ~kCreateKnown) == 0 &&
          ((layer.flags & kLayerFiltered) != 0 ? layer.filter < head.filters : layer.filter == 0) &&
+         prefix_is_good(layer.prefix) &&
          rules_are_there(layer.first_rule, layer.rule_count, head) && text_ends(layer.at_backend) &&
          text_ends(layer.of_person) &&
          (layer.of_person[0] == '\0' ||
@@ -133,6 +135,8 @@ PolicyLayer make_layer(const LayerConfig& from) {
   if (from.on_demand) layer.flags |= kLayerOnDemand;
   layer.creates = from.creates;
   if (from.filter) layer.flags |= kLayerFiltered;
+  if (from.blind) layer.flags |= kLayerBlind;
+  layer.prefix = from.prefix;
   if (from.of_person)
     put_text(layer.of_person, from.at_backend.label);
   else
@@ -306,7 +310,7 @@ Result<Policy> Policy::read(std::span<const uint8_t> octets) {
   for (const PolicyToken& token : policy.tokens_)
     for (const PolicyLayer& layer : policy.layers(token))
       if (((layer.flags & kLayerFiltered) != 0 || layer.pin == kPinStored ||
-           layer.pin == kPinDerived) &&
+           layer.pin == kPinDerived || has_prefix(layer.prefix)) &&
           (token.flags & ~kTokenPinSelect) != 0)
         return Error{0, "bad token in the policy"};
   for (uint32_t i = 0; i < head.filters; i++) {

@@ -105,6 +105,7 @@ struct PolicyLayer {
   uint32_t rule_count; /* 0: for whoever sees the token */
   uint32_t filter;     /* of kLayerFiltered: index; else 0 */
   uint32_t stored;     /* of kPinStored: index; else 0 */
+  LayerPrefix prefix;
   BackendToken at_backend;
   char of_person[kPersonText]; /* label of the token, and not at_backend's; empty: none */
 };

@@ -89,11 +89,16 @@ std::optional<std::string> hex_of(const std::optional<std::string>& octets) {
   return hex;
 }
 
-uint32_t class_of(const CK_ATTRIBUTE& attribute) {
+std::optional<uint64_t> class_in(const CK_ATTRIBUTE& attribute) {
   CK_ULONG value = 0;
-  if (attribute.ulValueLen != sizeof value) return 0;
+  if (attribute.ulValueLen != sizeof value) return {};
   std::memcpy(&value, attribute.pValue, sizeof value);
-  return class_bit(value);
+  return value;
+}
+
+uint32_t class_of(const CK_ATTRIBUTE& attribute) {
+  const std::optional<uint64_t> value = class_in(attribute);
+  return value ? class_bit(*value) : 0;
 }
 
 }  // namespace
@@ -216,38 +221,50 @@ void SessionMonitor::filter_mechanisms(Layer* layer) {
 
 /* ---- objects that are found ---- */
 
-/* Handles for those of the objects found that are shown. */
+/* Handles for those of the objects found that are shown, and that no layer above hides. */
 std::optional<Step> SessionMonitor::need_facts(Call* call, Session* session) {
   Call::Round& round = *call->round;
   while (!round.unseen.empty()) {
-    Layer* layer = call->layer = round.unseen_in;
+    Layer* layer = round.unseen_in;
     const size_t n = static_cast<size_t>(layer - call->token->layers.data());
     const uint64_t real = round.unseen.front();
     if (layer->backend->epoch != round.unseen_epoch || session->real[n] == 0) {
       round.unseen.clear(); /* they are a dead library's */
       break;
     }
-    if (uint64_t seen = objects_.known({.real = real, .scope = layer->id, .slot = call->slot})) {
-      round.found.push_back(seen);
-      round.unseen.erase(round.unseen.begin());
+    round.spares = true;
+    const bool may_be_not_found = may_be_hidden(session, n);
+    const uint64_t known = objects_.known({.real = real, .scope = layer->id, .slot = call->slot});
+    if (known != 0 && !may_be_not_found) {
+      round.found.push_back(known);
+      round.unseen.pop_front();
       continue;
     }
-    round.spares = true;
-    arena_.clear();
-    auto* query = arena_.make<CK_ATTRIBUTE>(3);
-    query[0] = {CKA_CLASS, arena_.allocate_out(sizeof(CK_ULONG)), sizeof(CK_ULONG)};
-    query[1] = {CKA_LABEL, arena_.allocate_out(kFactOctets), kFactOctets};
-    query[2] = {CKA_ID, arena_.allocate_out(kFactOctets), kFactOctets};
-    CK_ULONG narrow = 0;
-    Words words;
-    words.w[0] = static_cast<Word>(session->real[n]);
-    words.w[1] = narrow_ulong(real, &narrow) ? narrow : CK_INVALID_HANDLE;
-    words.w[2] = reinterpret_cast<Word>(query);
-    words.w[3] = 3;
-    return send_internal(call, layer->backend, Call::Internal::kObjectFacts,
-                         kFunctionTable[kC_GetAttributeValue], words);
+    if (may_be_not_found)
+      if (auto step = need_blind_facts(call, session, n)) return step;
+    call->layer = layer;
+    return send_facts_query(call, session->real[n], real, Call::Internal::kObjectFacts);
   }
   return {};
+}
+
+/* Of an object of call->layer. */
+Step SessionMonitor::send_facts_query(Call* call, uint64_t session, uint64_t real,
+                                      Call::Internal what) {
+  call->round->asked_of = real;
+  arena_.clear();
+  auto* query = arena_.make<CK_ATTRIBUTE>(3);
+  query[0] = {CKA_CLASS, arena_.allocate_out(sizeof(CK_ULONG)), sizeof(CK_ULONG)};
+  query[1] = {CKA_LABEL, arena_.allocate_out(kFactOctets), kFactOctets};
+  query[2] = {CKA_ID, arena_.allocate_out(kFactOctets), kFactOctets};
+  CK_ULONG narrow = 0;
+  Words words;
+  words.w[0] = static_cast<Word>(session);
+  words.w[1] = narrow_ulong(real, &narrow) ? narrow : CK_INVALID_HANDLE;
+  words.w[2] = reinterpret_cast<Word>(query);
+  words.w[3] = 3;
+  return send_internal(call, call->layer->backend, what, kFunctionTable[kC_GetAttributeValue],
+                       words);
 }
 
 /* The words of the monitor's own C_GetAttributeValue, answered. False: there is nothing in it. */
@@ -259,26 +276,37 @@ bool SessionMonitor::read_attributes(Call* call, Words* words) {
          unpack_reply(row, call->reply, *words);
 }
 
-void SessionMonitor::replied_facts(Call* call) {
-  Call::Round& round = *call->round;
-  Layer* layer = call->layer;
+std::optional<SessionMonitor::Facts> SessionMonitor::read_facts(Call* call) {
   Words words;
-  ObjectFacts facts;
+  std::optional<Facts> facts;
   if (read_attributes(call, &words)) {
     auto* a = reinterpret_cast<const CK_ATTRIBUTE*>(words.w[2]);
     const CK_RV rv = static_cast<CK_RV>(call->reply.rec.rv);
-    facts = {class_of(a[0]), octets_of(a[1], rv), hex_of(octets_of(a[2], rv))};
+    facts.emplace();
+    facts->object_class = class_in(a[0]);
+    facts->id = octets_of(a[2], rv);
+    facts->shown = {class_of(a[0]), octets_of(a[1], rv), hex_of(facts->id)};
   }
   arena_.clear();
+  return facts;
+}
+
+void SessionMonitor::replied_facts(Call* call) {
+  Call::Round& round = *call->round;
+  Layer* layer = call->layer;
+  const Facts facts = read_facts(call).value_or(Facts{});
   if (round.unseen.empty()) return;
   const uint64_t real = round.unseen.front();
-  round.unseen.erase(round.unseen.begin());
-  if (!layer->filter->shows(facts)) {
+  round.unseen.pop_front();
+  if (is_hidden(*call, static_cast<size_t>(layer - call->token->layers.data()), facts)) return;
+  uint64_t handle = objects_.known({.real = real, .scope = layer->id, .slot = call->slot});
+  /* What it has a handle of, a client may find again, whatever it is called now. */
+  if (handle == 0 && layer->filter && !layer->filter->shows(facts.shown)) {
     if (!layer->filter->audits()) return; /* nobody has asked for it: that is no news */
     round.told = false;                   /* but here each is */
     tell_filtered(call, *layer, "an object that is hidden");
   }
-  const uint64_t handle = objects_.add({.real = real, .scope = layer->id, .slot = call->slot});
+  if (handle == 0) handle = objects_.add({.real = real, .scope = layer->id, .slot = call->slot});
   if (handle == 0)
     answer(call, CKR_HOST_MEMORY);
   else

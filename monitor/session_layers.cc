@@ -187,6 +187,7 @@ Step SessionMonitor::to_layer(Call* call, Session* session, size_t n) {
   if (layer->read_only())
     if (auto rv = refused_read_only(call)) return answer(call, *rv);
   if (auto rv = refused_by_filter(call, layer)) return answer(call, *rv);
+  if (!fits_prefix(call, *layer)) return answer(call, CKR_TEMPLATE_INCONSISTENT);
   if (begins(*call->row)) {
     const Session::Begun& begun = session->begun[static_cast<size_t>(call->row->operation)];
     if (begun.active && begun.layer != n && session->real[begun.layer] != 0)
@@ -195,6 +196,7 @@ Step SessionMonitor::to_layer(Call* call, Session* session, size_t n) {
   if (auto step = need_layer_session(call, session, n)) return *step;
   if (auto step = need_class(call, session, n)) return *step;
   if (auto step = need_lock(call, layer->backend, call->row->lock)) return *step;
+  if (const CK_RV rv = rewrite_for_prefix(call, *layer); rv != CKR_OK) return answer(call, rv);
   call->request.rec.primary = session->real[n];
   return send(call, layer->backend, layer);
 }
@@ -272,7 +274,7 @@ Step SessionMonitor::to_layer_that_makes(Call* call, Session* session) {
     Layer& layer = call->token->layers[n];
     if (making->on_token && layer.read_only()) continue;
     writable = true;
-    if (!layer.takes(making->classes)) continue;
+    if (!layer.takes(making->classes) || !fits_prefix(call, layer)) continue;
     if (making->mechanism && layer.filter && !layer.filter->makes_with(*making->mechanism)) {
       elsewhere = true;
       continue;
@@ -328,6 +330,8 @@ void SessionMonitor::copy_message(const Message& from, Message* to) {
 Step SessionMonitor::send_copy(Call* call, Layer* layer, Call::Internal what, uint64_t session) {
   if (auto step = need_lock(call, layer->backend, call->row->lock)) return *step;
   copy_message(call->request, &call->internal_message);
+  if (const CK_RV rv = take_prefix_off_call(*layer, &call->internal_message); rv != CKR_OK)
+    return answer(call, rv);
   call->internal_message.rec.primary = session;
   translate_handles(call, layer, &call->internal_message.rec);
   call->layer = layer;
@@ -388,25 +392,52 @@ std::optional<Step> SessionMonitor::need_mechanisms(Call* call, Layer* layer) {
 
 /* ---- searches ---- */
 
-/* The first layer judges the template. */
+/*
+ * The first layer that is asked judges the template. One that has nothing of such a name is not
+ * asked.
+ */
 Step SessionMonitor::next_find_init(Call* call, Session* session) {
+  using Search = Session::Search;
   Call::Round& round = *call->round;
+  if (!session->searches_are(Search::kActive) && session->searches_are(Search::kVoid))
+    return answer(call, CKR_OPERATION_ACTIVE); /* there is no library that would say so */
   for (; round.at < session->real.size(); round.at++) {
     Layer* layer = &call->token->layers[round.at];
+    const Search had = session->searches[round.at];
+    const bool asked = fits_prefix(call, *layer);
+    if (!asked && !round.led && had == Search::kActive) return answer(call, CKR_OPERATION_ACTIVE);
+    const bool left = (round.led || !asked) && (had == Search::kActive || had == Search::kStale);
+    if (!asked && !left && !hides(*call->token, round.at)) continue;
     round.spares = !layer->required();
     if (auto step = need_layer_session(call, session, round.at)) return *step;
     /* One of an earlier search, which the first layer has lost. */
-    if (round.led && session->searches[round.at] != Session::Search::kNone) {
+    if (left) {
       Words words;
       words.w[0] = static_cast<Word>(session->real[round.at]);
       call->layer = layer;
       return send_internal(call, layer->backend, Call::Internal::kFindFinal,
                            kFunctionTable[kC_FindObjectsFinal], words);
     }
-    return send_copy(call, layer, Call::Internal::kFindInit, session->real[round.at]);
+    if (auto step = need_blind_list(call, session, round.at)) return *step;
+    if (asked) return send_copy(call, layer, Call::Internal::kFindInit, session->real[round.at]);
   }
-  if (!round.led) return answer(call, round.failure);
-  return answer(call, round.said);
+  return begin_search(call, session);
+}
+
+/* What it is in layers that were not asked; where none could be, that is all. */
+Step SessionMonitor::begin_search(Call* call, Session* session) {
+  using Search = Session::Search;
+  Call::Round& round = *call->round;
+  if (round.led && round.said != CKR_OK) return answer(call, round.said);
+  bool begun = round.led;
+  for (size_t n = 0; n < session->searches.size(); n++) {
+    Search& search = session->searches[n];
+    const bool asked = fits_prefix(call, call->token->layers[n]);
+    if (!asked || search == Search::kVoid) search = asked ? Search::kNone : Search::kVoid;
+    begun |= !asked;
+  }
+  session->blinds = std::move(round.blinds);
+  return answer(call, begun ? CK_RV{CKR_OK} : round.failure);
 }
 
 /*
@@ -468,7 +499,14 @@ Step SessionMonitor::next_find_final(Call* call, Session* session) {
     return send_copy(call, &call->token->layers[round.at], Call::Internal::kFindFinal,
                      session->real[round.at]);
   }
-  return answer(call, round.led ? round.said : round.failure);
+  bool ended = round.led;
+  for (Session::Search& search : session->searches) {
+    if (search != Session::Search::kVoid) continue;
+    search = Session::Search::kNone;
+    ended = true;
+  }
+  session->blinds.clear();
+  return answer(call, ended ? round.said : round.failure);
 }
 
 /* ---- operations ---- */

@@ -61,6 +61,8 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
+#include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -68,6 +70,7 @@
 #include "call_rec.h"
 #include "handle_map.h"
 #include "layer_filter.h"
+#include "layer_prefix.h"
 #include "marshal.h"
 #include "p11_functions.h"
 #include "records.h"
@@ -190,6 +193,7 @@ class SessionMonitor {
     std::shared_ptr<const SecureBuffer> pin = {}; /* of kPinStored */
     bool read_only() const { return (plan.flags & kLayerReadOnly) != 0; }
     bool required() const { return (plan.flags & kLayerRequired) != 0; }
+    bool blind() const { return (plan.flags & kLayerBlind) != 0; }
     bool takes(uint32_t classes) const {
       return plan.creates == 0 || (classes & ~plan.creates) == 0;
     }
@@ -198,6 +202,12 @@ class SessionMonitor {
   struct Orphan {
     size_t layer;
     uint64_t real;
+  };
+  /* What a blind layer held when a search began. */
+  struct Blind {
+    std::vector<uint64_t> unread; /* real handles of which class and id are not known yet */
+    std::set<std::pair<uint64_t, std::string>> held; /* class and id */
+    uint64_t epoch = 0;                              /* of its backend */
   };
   /* One virtual token. */
   struct Token {
@@ -217,7 +227,8 @@ class SessionMonitor {
     bool layered() const {
       const Layer& first = layers.front();
       return layers.size() > 1 || selection != nullptr || first.filter ||
-             first.plan.pin == kPinStored || first.plan.pin == kPinNone;
+             first.plan.pin == kPinStored || first.plan.pin == kPinNone ||
+             has_prefix(first.plan.prefix);
     }
     Layer& only() { return layers.front(); }
   };
@@ -275,6 +286,11 @@ class SessionMonitor {
       kDualOther,
       kObjectFacts,
       kObjectClass,
+      /* Of what a blind layer holds. */
+      kBlindInit,
+      kBlindList,
+      kBlindFinal,
+      kBlindFacts,
       kBirth, /* of a token on demand */
     };
     /* Where a call over several layers has got to. */
@@ -296,11 +312,19 @@ class SessionMonitor {
       std::vector<uint64_t> found; /* virtual handles, or mechanisms */
       Message kept;                /* of the cipher of a dual function */
       /* Of filters. */
-      std::vector<uint64_t> unseen;         /* real handles found, not looked at yet */
+      std::deque<uint64_t> unseen;          /* real handles found, not looked at yet */
       Layer* unseen_in = nullptr;           /* the layer of those */
       uint64_t unseen_epoch = 0;            /* of its backend */
       std::optional<uint32_t> object_class; /* CreateClass of the object whose secrets are asked */
       bool told = false;                    /* the host has been told of this call */
+      uint64_t asked_of = 0; /* real handle of the object whose class, label and id are asked for */
+      /* Of C_FindObjectsInit over blind layers. */
+      enum class Listing { kInit, kList, kFinal, kDone };
+      Listing listing = Listing::kInit;
+      std::optional<size_t> listed; /* the layer that this is about */
+      bool too_many = false;
+      std::vector<Blind> blinds; /* of each layer */
+      Message asked; /* C_GetAttributeValue as the client asked it, where a prefix is shown */
     };
     Phase phase = Phase::kNew;
     const FunctionRow* row = nullptr;
@@ -374,14 +398,17 @@ class SessionMonitor {
     uint64_t turns = 0;
     const Call* opening = nullptr;                        /* who opens one of them; compared only */
     Begun begun[static_cast<size_t>(Operation::kOpDual)]; /* by Operation */
-    /* A stale one is over for the client, but not in the layer. */
-    enum class Search : uint8_t { kNone, kActive, kStale };
+    /* A stale one is over for the client, but not in the layer; a void one finds nothing there, and
+     * the layer knows nothing of it. */
+    enum class Search : uint8_t { kNone, kActive, kStale, kVoid };
     std::vector<Search> searches; /* of each layer */
     size_t search_lead = 0;       /* the layer that judges calls of the search */
     size_t search_at = 0;         /* the layer that is searched */
-    bool searching() const {
-      return std::find(searches.begin(), searches.end(), Search::kActive) != searches.end();
+    std::vector<Blind> blinds;    /* of each layer, or none */
+    bool searches_are(Search state) const {
+      return std::find(searches.begin(), searches.end(), state) != searches.end();
     }
+    bool searching() const { return searches_are(Search::kActive) || searches_are(Search::kVoid); }
   };
 
   /*
@@ -452,11 +479,36 @@ class SessionMonitor {
   bool keep_key(Word t[2]);
   std::optional<Step> need_class(Call* call, Session* session, size_t n);
   std::optional<Step> need_facts(Call* call, Session* session);
+  /* What a library says of an object. */
+  struct Facts {
+    std::optional<uint64_t> object_class;
+    std::optional<std::string> id; /* CKA_ID; "" where it has none */
+    ObjectFacts shown;             /* what a filter judges */
+  };
+  Step send_facts_query(Call* call, uint64_t session, uint64_t real, Call::Internal what);
+  std::optional<Facts> read_facts(Call* call);
   void replied_facts(Call* call);
   void replied_class(Call* call);
   bool read_attributes(Call* call, Words* words);
   void filter_mechanisms(Layer* layer);
   void blank_secrets(Call* call);
+
+  /* What upper layers hide in lower ones: session_blind.cc. */
+  static bool hides(const Token& token, size_t n);
+  std::optional<Step> need_blind_list(Call* call, Session* session, size_t n);
+  void narrow_to_template(Call* call, size_t n, Words* words);
+  void replied_blind_list(Call* call, Call::Internal what, CK_RV rv);
+  size_t blind_objects() const;
+  static bool may_be_hidden(Session* session, size_t n);
+  std::optional<Step> need_blind_facts(Call* call, Session* session, size_t n);
+  void replied_blind_facts(Call* call);
+  bool is_hidden(const Call& call, size_t n, const Facts& facts);
+
+  /* Labels and ids with a prefix: session_rewrite.cc. */
+  bool fits_prefix(Call* call, const Layer& layer);
+  CK_RV take_prefix_off_call(const Layer& layer, Message* message);
+  CK_RV rewrite_for_prefix(Call* call, const Layer& layer);
+  void show_prefix_of_answer(Call* call);
 
   /* Calls to a token of several layers: session_layers.cc. */
   Step next_layered(Call* call);
@@ -482,6 +534,7 @@ class SessionMonitor {
   Step next_logout(Call* call, Session* session);
   std::optional<Step> need_login_turn(Call* call);
   Step next_find_init(Call* call, Session* session);
+  Step begin_search(Call* call, Session* session);
   Step next_find(Call* call, Session* session);
   Step next_find_final(Call* call, Session* session);
   Step next_merged_info(Call* call);

@@ -230,6 +230,7 @@ bool SessionMonitor::rewrite(Call* call) {
   if (call->row->number == kC_GetAttributeValue) {
     hide_changeable(call);
     blank_secrets(call);
+    show_prefix_of_answer(call);
     return true;
   }
   if (call->reply.rec.rv != CKR_OK) return true;

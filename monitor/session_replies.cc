@@ -216,6 +216,12 @@ bool SessionMonitor::absorb_objects(Call* call) {
     answer(call, CKR_SESSION_CLOSED); /* by another thread, meanwhile */
     return true;
   }
+  /* Of a search that another thread, or the monitor itself, has begun there meanwhile: what it
+   * finds may be hidden from the client. */
+  if (row.number == kC_FindObjects && call->token->layered()) {
+    answer(call, CKR_OPERATION_NOT_INITIALIZED);
+    return true;
+  }
   bool room = true;
   for (uint32_t i = 0; room && i < reply.rec.handle_count; i++)
     room = absorb_made(call, call->flags >> i, &reply.rec.handles[i]);

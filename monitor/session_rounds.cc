@@ -234,7 +234,7 @@ void SessionMonitor::skip_layer(Call* call, CK_RV rv) {
   call->round->failure = rv;
   call->round->at++;
   call->round->pin_is_safe = false;
-  call->round->unseen.clear();
+  if (layer == call->round->unseen_in) call->round->unseen.clear();
   Session* session = session_of(*call);
   if (call->row->number == kC_FindObjects && session != nullptr) pass_on(session, *call);
 }
@@ -324,8 +324,10 @@ void SessionMonitor::replied_round(Call* call, Call::Internal what, CK_RV rv) {
       if (rv == CKR_OK && take_found(call)) return;
       if (round.judged || session == nullptr)
         return failed(rv != CKR_OK ? rv : CK_RV{CKR_DEVICE_ERROR});
-      for (Session::Search& search : session->searches)
+      for (Session::Search& search : session->searches) {
         if (search == Session::Search::kActive) search = Session::Search::kStale;
+        if (search == Session::Search::kVoid) search = Session::Search::kNone;
+      }
       answer(call, rv != CKR_OK ? rv : CK_RV{CKR_DEVICE_ERROR});
       return;
     case Call::Internal::kFindFinal:
@@ -340,6 +342,14 @@ void SessionMonitor::replied_round(Call* call, Call::Internal what, CK_RV rv) {
       return;
     case Call::Internal::kObjectClass:
       replied_class(call);
+      return;
+    case Call::Internal::kBlindInit:
+    case Call::Internal::kBlindList:
+    case Call::Internal::kBlindFinal:
+      replied_blind_list(call, what, rv);
+      return;
+    case Call::Internal::kBlindFacts:
+      replied_blind_facts(call);
       return;
     case Call::Internal::kDualCipher:
     case Call::Internal::kDualOther:
@@ -381,7 +391,9 @@ bool SessionMonitor::take_found(Call* call) {
   if (session == nullptr) return true; /* next() says so */
   PackReader in(call->request.bytes.span());
   if (!in.flag() || call->reply.list.size() > in.u64() - call->round->found.size()) return false;
-  const bool chooses = call->layer->filter && call->layer->filter->chooses_objects();
+  const size_t n = static_cast<size_t>(call->layer - call->token->layers.data());
+  const bool chooses =
+      (call->layer->filter && call->layer->filter->chooses_objects()) || may_be_hidden(session, n);
   call->round->unseen_in = call->layer;
   call->round->unseen_epoch = call->backend->epoch;
   for (uint64_t real : call->reply.list) {

@@ -368,6 +368,7 @@ void Vault::queue_portfolio(Connection* connection) {
       layer.pin = its->pin == kPinDerived ? kPinStored : its->pin;
       if (one.demanded && !one.demanded->made) layer.flags |= kLayerUnmade;
       layer.creates = its->creates;
+      layer.prefix = its->prefix;
       layer.at_backend = one.at_backend;
       connection->unsent.push_back(octets_of(layer));
       if (const FilterPlan* plan = policy_.filter(*its); plan != nullptr) {

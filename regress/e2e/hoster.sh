@@ -47,7 +47,7 @@ direct() { # BACKEND TOKEN ARGUMENT...: the library itself
     --token-label "$2" --login --pin "${pin_of[$2]:-$SUITE_PIN}" "${@:3}" 2>&1
 }
 # Each key has a CKA_ID of its own, as pkcs11-tool signs with nothing else.
-declare -A id=([alice]=10 [bob]=11 [carol]=12 [ops]=13 [dev]=14 [company]=15 [stamps]=16)
+declare -A id=([alice]=10 [bob]=11 [carol]=12 [ops]=13 [dev]=14 [company]=15 [stamps]=16 [team]=17)
 new_key() { # BACKEND TOKEN
   direct "$1" "$2" --keypairgen --key-type rsa:2048 --label "$2's key" --id "${id[$2]}" >key.log ||
     give_up "key of $2: $(cat key.log)"
@@ -60,9 +60,9 @@ people_backend=$BACKEND_TEXT people_uid=$BACKEND_UID
 for t in bob carol keys; do token_of people $t; done
 backend_softhsm shared ops
 shared_backend=$BACKEND_TEXT shared_uid=$BACKEND_UID
-for t in dev company papers stamps; do token_of shared $t; done
+for t in dev company papers stamps team; do token_of shared $t; done
 for t in $people; do new_key people $t; done
-for t in ops dev company stamps; do new_key shared $t; done
+for t in ops dev company stamps team; do new_key shared $t; done
 install -m 755 "$MULTIP11_BUILD/regress/mock/.libs/mock.so" "$LIBEXEC/" || give_up "no mock library"
 if as_root; then
   chown -R "$people_uid:$people_uid" softhsm-people
@@ -124,6 +124,19 @@ configure_layers() {
   echo "  layer { backend = people token = keys }"
   echo "  layer { backend = shared token = stamps pin = \"file:$MULTIP11_TMP/stamps.pin\" }"
   echo "  allow = {\"local:dave\"}"
+  echo "}"
+  # What is the team's is called so, and what dave has himself replaces it.
+  echo "token desk {"
+  echo "  layer { backend = people token = keys blind = yes create = {certificate} }"
+  echo "  layer { backend = shared token = team create = {data}"
+  echo "    label-prefix = \"team: \" id-prefix = 74 }"
+  echo "  access = read-write allow = {\"local:dave\"}"
+  echo "}"
+  # The same two without names or replacement.
+  echo "token bench {"
+  echo "  layer { backend = people token = keys create = {certificate} }"
+  echo "  layer { backend = shared token = team create = {data} }"
+  echo "  access = read-write allow = {\"local:dave\"}"
   echo "}"
   # The same keys, as far as they are for a shop; and what would be refused there.
   for policy in enforce audit; do
@@ -257,7 +270,7 @@ refused "nobody takes a secret key" CKR_TEMPLATE_INCONSISTENT \
 
 # ---- A third library
 
-check_equal "dave sees his tokens" "cabinet,museum,office,shop audit,shop enforce,stamps" "$(tokens dave)"
+check_equal "dave sees his tokens" "bench,cabinet,desk,museum,office,shop audit,shop enforce,stamps" "$(tokens dave)"
 check_match "the museum has what the mock library shows, and the papers" \
   "dave's exhibit.*dave's note" "$(in_token dave museum -O | tr '\n' ' ')"
 check_match "without a PIN, too" "dave's exhibit" \
@@ -344,6 +357,49 @@ check_match "and what would be hidden" \
   'token "shop audit", layer 1: C_FindObjects: an object that is hidden, but this is an audit' "$shop_log"
 check "dave clears the shop" eval 'for id in 2a 2b; do for t in privkey pubkey; do
   in_token dave cabinet --delete-object --type $t --id $id || exit 1; done; done'
+
+# ---- The team's things: by names that say so, and replaced by dave's own
+
+check_match "the team's key is called so" "Private team: team's key" \
+  "$(objects dave desk | tr , '\n')"
+check "its public half is found by that name" in_token dave desk --read-object --type pubkey \
+  --label "team: team's key" --output-file named.der
+check "and is the one" cmp named.der team.der
+check_match "by the library's own name it is not" "object not found" \
+  "$(in_token dave desk --read-object --type pubkey --label "team's key" --output-file bare.der)"
+id[desk]=74${id[team]}
+rm -f signature
+in_token dave desk --sign --mechanism SHA256-RSA-PKCS --id "${id[desk]}" --input-file text \
+  --output-file signature >sign.log
+check "the key signs by the id with the prefix" \
+  openssl dgst -sha256 -verify team.pem -signature signature text
+check "and by no other" lacks dave desk team
+check "dave writes the team a note" in_token dave desk --write-object text --type data \
+  --label "team: note"
+check_equal "the library has it without the prefix" "label:          'note'" \
+  "$(direct shared team -O --type data | grep -o 'label:.*')"
+check_match "dave sees it with the prefix" "'team: note'" "$(in_token dave desk -O --type data)"
+refused "a note of another name finds no place" CKR_TEMPLATE_INCONSISTENT \
+  dave desk --write-object text --type data --label note
+for who in "team 17" "dave 17" "team 18"; do
+  openssl req -x509 -newkey rsa:2048 -nodes -keyout /dev/null -subj "/CN=${who% *}" \
+    -outform DER -out cert.der 2>/dev/null
+  where="shared team"
+  [ "${who% *}" = dave ] && where="people keys"
+  direct $where --write-object cert.der --type cert --label "$who" --id "${who#* }" >cert.log ||
+    not_ok "$(cat cert.log)"
+done
+certificates() { # TOKEN
+  in_token dave "$1" -O --type cert | sed -n 's/^  label: *//p' | sort | paste -sd,
+}
+check_equal "there are three certificates" "dave 17,team 17,team 18" "$(certificates bench)"
+check_equal "dave's hides the team's of the same id, and no other" "dave 17,team: team 18" \
+  "$(certificates desk)"
+check_match "it does not hide the key, which is of another class" "team: team's key" \
+  "$(in_token dave desk -O --type privkey)"
+direct people keys --delete-object --type cert --id 17 >cert.log || not_ok "$(cat cert.log)"
+check_equal "without it the team's is there again" "team: team 17,team: team 18" \
+  "$(certificates desk)"
 mode=gss
 
 # ---- Wrong PINs

@@ -101,6 +101,12 @@ Portfolio all_of(std::vector<PortfolioBackend> backends, const std::vector<Token
   return portfolio;
 }
 
+/* With which ids and labels in the samples begin. */
+void set_prefix(PortfolioLayer* layer) {
+  layer->prefix.label_size = layer->prefix.id_size = 1;
+  layer->prefix.label[0] = layer->prefix.id[0] = fuzz::kSampleText[0];
+}
+
 /* One token of three layers on two backends. */
 Portfolio layered(uint8_t choice) {
   TokenPlan first = token_plan(1, 0, 0, "a", (choice & 4) != 0 ? uint32_t{kLayerRequired} : 0u);
@@ -109,7 +115,9 @@ Portfolio layered(uint8_t choice) {
       {first});
   all.tokens[0].layers = 3;
   all.tokens[0].serial[0] = '1';
+  if ((choice & 4) == 0) all.layers[0].flags |= kLayerBlind;
   all.layers.push_back(token_plan(1, 1, 0, "b", kLayerReadOnly).layer);
+  if ((choice & 8) == 0) set_prefix(&all.layers.back());
   all.layers.push_back(token_plan(1, (choice & 32) != 0, 0, "c").layer);
   if ((choice & 16) != 0) all.layers.back().pin = kPinNone;
   if ((choice & 18) == 0) { /* made on demand, perhaps the first */
@@ -190,6 +198,7 @@ struct Backend {
   Run* locked_by = nullptr;
   std::set<uint64_t> slots;    /* that it has ever named */
   std::set<uint64_t> sessions; /* that it has given in this life */
+  std::set<uint64_t> listed;   /* the same, of objects that it has found */
 };
 
 class World : public MonitorHost {
@@ -403,6 +412,11 @@ class World : public MonitorHost {
     if (row.has(ArgKind::kSlot)) FUZZ_REQUIRE(backend.slots.count(rec.primary) != 0);
     FUZZ_REQUIRE(run->internal || rec.function == run->asked.function);
     if (run->internal && rec.handle_count == 0) return;
+    if (run->internal && run->asked.function == kC_FindObjects) { /* what it is that was found */
+      FUZZ_REQUIRE(row.number == kC_GetAttributeValue && rec.handle_count == 1);
+      FUZZ_REQUIRE(backend.listed.count(rec.handles[0]) != 0);
+      return;
+    }
     FUZZ_REQUIRE(rec.function == run->asked.function);
     if (run->internal && row.number == kC_GetAttributeValue) /* of what class the object is */
       FUZZ_REQUIRE(rec.handle_count == 1 && run->asked.handle_count != 0);
@@ -429,6 +443,7 @@ class World : public MonitorHost {
     if (function == kC_OpenSession && replied.rv == CKR_OK)
       backend.sessions.insert(replied.handles[0]);
     if (function != kC_FindObjects || !run->internal) return;
+    backend.listed.insert(list.begin(), list.end());
     for (uint64_t real : list) run->found.push_back({run->backend, backend.life, 1, real});
   }
 
@@ -585,6 +600,7 @@ class World : public MonitorHost {
     backend.starting = backend.running = backend.initialized = false;
     backend.life++;
     backend.sessions.clear();
+    backend.listed.clear();
     backend.locked_by = nullptr;
     for (Run& run : runs_)
       if (outside(run) && run.backend == number) run.state = Run::State::kReady;
@@ -662,10 +678,31 @@ class World : public MonitorHost {
         uint8_t label = benign ? 0 : in_.u8();
         info->label[0] = static_cast<CK_UTF8CHAR>('a' + (label < 128 ? slot : label) % 3);
         info->flags = CKF_TOKEN_INITIALIZED;
+      } else if (kind == ArgKind::kTemplateInOut && w[0] != 0 && !benign) {
+        auto* attributes = reinterpret_cast<CK_ATTRIBUTE*>(w[0]);
+        for (Word n = 0; n < w[1]; n++) value(&attributes[n]);
       } else if (kind == ArgKind::kSessionInfoOut && w[0] != 0) {
         reinterpret_cast<CK_SESSION_INFO*>(w[0])->slotID = kReal;
       }
     }
+  }
+
+  /* Few values, so that they meet; and lengths of every kind. */
+  void value(CK_ATTRIBUTE* a) {
+    const uint8_t choice = in_.u8();
+    if (choice >= 240) {
+      a->ulValueLen = choice >= 248 ? CK_UNAVAILABLE_INFORMATION - choice % 8 : in_.u8();
+      return;
+    }
+    if (a->type == CKA_CLASS) {
+      CK_ULONG object_class = choice % 2;
+      if (a->pValue != nullptr && a->ulValueLen == sizeof object_class)
+        std::memcpy(a->pValue, &object_class, sizeof object_class);
+      return;
+    }
+    const CK_ULONG length = choice % 3;
+    if (a->pValue != nullptr && a->ulValueLen >= length) std::memset(a->pValue, choice % 2, length);
+    a->ulValueLen = length;
   }
 
   void spoil_reply(Message* message) {

@@ -30,8 +30,6 @@
 namespace mp11::fuzz {
 namespace {
 
-constexpr char kText[] = "sixteen octets!!";
-
 template <class T>
 Word word(T* p) {
   return reinterpret_cast<Word>(p);
@@ -101,7 +99,7 @@ class Sample {
 
   Word octets(size_t size) {
     auto* p = arena_->make<char>(size);
-    for (size_t i = 0; i < size; i++) p[i] = kText[i % 16];
+    for (size_t i = 0; i < size; i++) p[i] = kSampleText[i % 16];
     return word(p);
   }
 

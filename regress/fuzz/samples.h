@@ -32,6 +32,8 @@
 namespace mp11::fuzz {
 
 inline constexpr unsigned kSampleVariants = 6;
+/* What octets in them are, as often as they are long. */
+inline constexpr char kSampleText[] = "sixteen octets!!";
 
 /*
  * The words of a call of `row`, in the arena: 0 and 1 with buffers, 2 asking for lengths, 3 with

@@ -35,6 +35,7 @@
 
 #include "config_parse.h"
 #include "layer_filter.h"
+#include "layer_prefix.h"
 #include "p11_params.h"
 
 using namespace mp11;
@@ -277,6 +278,34 @@ BOOST_AUTO_TEST_CASE(a_filter_is_what_its_words_say) {
     BOOST_TEST(none.takes_function(row.number) == !filterable(row), row.name);
 }
 
+/* What a layer shows before labels and ids, and hides; and the same again from what is dumped. */
+BOOST_AUTO_TEST_CASE(prefixes_and_blind_layers) {
+  TempDir dir;
+  const std::string text = kUsers + std::string(kListener) + backend(dir) +
+                           "token Keys { layer { backend = hsm token = a blind = yes } layer { "
+                           "backend = hsm token = b label-prefix = \"te\\\"am: \" id-prefix = "
+                           "\"0aFF\" } allow = {\"alice@EXAMPLE.ORG\"} }\n";
+  LoadedConfig loaded = load(dir, text);
+  BOOST_REQUIRE_MESSAGE(loaded.config, (loaded.errors.empty() ? "" : loaded.errors[0]));
+  BOOST_TEST(loaded.warnings.empty());
+  LoadedConfig again = load(dir, dump_config(*loaded.config));
+  BOOST_REQUIRE_MESSAGE(again.config, (again.errors.empty() ? "" : again.errors[0]));
+  for (const LoadedConfig* one : {&loaded, &again}) {
+    const std::vector<LayerConfig>& layers = one->config->tokens.at(0).layers;
+    BOOST_TEST(layers.at(0).blind);
+    BOOST_TEST(!has_prefix(layers[0].prefix));
+    BOOST_TEST(!layers.at(1).blind);
+    BOOST_TEST(label_prefix(layers[1].prefix) == "te\"am: ");
+    BOOST_TEST(id_prefix_hex(layers[1].prefix) == "0aff");
+  }
+  LoadedConfig last =
+      load(dir, kUsers + std::string(kListener) + backend(dir) +
+                    "token Keys { layer { backend = hsm blind = yes } allow = {\"a@B\"} }\n");
+  BOOST_REQUIRE(last.config.has_value());
+  BOOST_REQUIRE(last.warnings.size() == 1u);
+  BOOST_TEST(last.warnings[0].find("blind = yes hides nothing") != std::string::npos);
+}
+
 /* libconfuse gives up there without a word; it was taken for an empty file without a mistake. */
 BOOST_AUTO_TEST_CASE(a_keyword_of_no_letters_is_a_mistake) {
   TempDir dir;
@@ -505,6 +534,20 @@ BOOST_AUTO_TEST_CASE(tokens) {
       bad("layer { backend = hsm no-export = yes } access = read-write admin = yes allow = "
           "{\"a@B\"}",
           "refuses nothing"));
+  BOOST_TEST(
+      bad("layer { backend = hsm label-prefix = a } access = read-write admin = yes allow = "
+          "{\"a@B\"}",
+          "has no prefix"));
+  for (const std::string& prefix : {std::string(), std::string(65, 'x')})
+    BOOST_TEST(bad("layer { backend = hsm label-prefix = \"" + prefix + "\" } allow = {\"a@B\"}",
+                   "write 1 to 64 octets of text"),
+               prefix);
+  for (const std::string& prefix : {std::string(), std::string("0"), std::string("0x"),
+                                    std::string("-1"), std::string(66, '0')})
+    BOOST_TEST(bad("layer { backend = hsm id-prefix = \"" + prefix + "\" } allow = {\"a@B\"}",
+                   "write 1 to 32 octets in hexadecimal digits"),
+               prefix);
+  BOOST_TEST(bad("layer { backend = hsm blind = perhaps } allow = {\"a@B\"}", "yes or no"));
   BOOST_TEST(bad("layer { backend = hsm access = write } allow = {\"a@B\"}", "read-only"));
   BOOST_TEST(bad("layer { backend = hsm required = perhaps } allow = {\"a@B\"}", "required"));
   BOOST_TEST(bad("layer { backend = other } allow = {\"a@B\"}", "no backend 'other'"));

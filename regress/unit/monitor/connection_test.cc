@@ -560,6 +560,13 @@ BOOST_AUTO_TEST_CASE(portfolios_that_are_none) {
     plan.pins = {"5678"};
     d->send_portfolio({backend_plan(0)}, {plan});
   });
+  /* A prefix that is too long, and one for an admin. */
+  for (uint32_t admin : {0u, uint32_t{kTokenAdmin}})
+    refused([admin](Daemon* d) {
+      TokenPlan plan = token_plan(1, 0, admin);
+      plan.layers[0].prefix.label_size = admin != 0 ? 1 : 65;
+      d->send_portfolio({backend_plan(0)}, {plan});
+    });
   /* A filter of a layer that has none, a layer without its filter, a bad one, one for an admin. */
   refused([](Daemon* d) {
     TokenPlan plan = token_plan(1, 0, 0);

@@ -30,6 +30,7 @@
 
 #include "explain.h"
 #include "layer_filter.h"
+#include "layer_prefix.h"
 
 using namespace mp11;
 
@@ -65,6 +66,10 @@ Config sample() {
   c.tokens[2].layers[1].read_only = true;
   c.tokens[2].layers[1].at_backend.text = c.tokens[2].layers[1].at_backend.label = "below";
   c.tokens[2].layers[1].line = 7;
+  c.tokens[2].layers[0].blind = true;
+  LayerPrefix& prefix = c.tokens[2].layers[1].prefix;
+  std::memcpy(prefix.label, "team: ", prefix.label_size = 6);
+  std::memcpy(prefix.id, "\n\xff", prefix.id_size = 2);
   FilterConfig& filter = c.tokens[2].layers[1].filter.emplace();
   filter.no_functions = {"C_WrapKey"};
   filter.plan.functions[kC_WrapKey / 64] |= uint64_t{1} << kC_WrapKey % 64;
@@ -169,7 +174,11 @@ BOOST_AUTO_TEST_CASE(the_record_form) {
   const auto layers = policy->layers(policy->tokens()[2]);
   BOOST_REQUIRE(layers.size() == 3u);
   BOOST_TEST(layers[1].backend == 1u);
+  BOOST_TEST(layers[0].flags == uint32_t{kLayerBlind});
   BOOST_TEST(layers[1].flags == (kLayerReadOnly | kLayerFiltered));
+  BOOST_TEST(label_prefix(layers[1].prefix) == "team: ");
+  BOOST_TEST(id_prefix_hex(layers[1].prefix) == "0aff");
+  BOOST_TEST(!has_prefix(layers[0].prefix));
   BOOST_TEST(policy->pin(layers[0]) == nullptr);
   BOOST_REQUIRE(policy->pin(layers[1]) != nullptr);
   BOOST_TEST(policy->pin(layers[1])->size == 4u);
@@ -205,13 +214,17 @@ BOOST_AUTO_TEST_CASE(a_damaged_policy_is_refused) {
     octets.at(offset) = value;
     return !Policy::read(octets).ok();
   };
-  BOOST_TEST(damaged(0, 0));                                       /* magic */
-  BOOST_TEST(damaged(offsetof(PolicyHead, version), 9));           /* version */
+  BOOST_TEST(damaged(0, 0)); /* magic */
+  BOOST_TEST(damaged(offsetof(PolicyHead, version), kPolicyVersion + 1));
   BOOST_TEST(damaged(offsetof(PolicyHead, backends) + 3, 0xff));   /* count */
   BOOST_TEST(damaged(layers + offsetof(PolicyLayer, backend), 2)); /* no such backend */
   BOOST_TEST(damaged(offsetof(PolicyHead, layers) + 3, 0xff));
   BOOST_TEST(damaged(offsetof(PolicyHead, layers), 5)); /* fewer than the tokens name */
   BOOST_TEST(damaged(layers + offsetof(PolicyLayer, flags) + 3, 0x80));
+  BOOST_TEST(damaged(layers + offsetof(PolicyLayer, prefix.label_size), 65));
+  BOOST_TEST(damaged(layers + offsetof(PolicyLayer, prefix.id_size), 33));
+  BOOST_TEST(!damaged(layers + offsetof(PolicyLayer, prefix.id_size), 32));
+  BOOST_TEST(damaged(layers + 5 * sizeof(PolicyLayer) + offsetof(PolicyLayer, prefix.id_size), 1));
   BOOST_TEST(damaged(layers + offsetof(PolicyLayer, pin), 0));
   BOOST_TEST(damaged(layers + offsetof(PolicyLayer, first_rule) + 3, 0xff));
   BOOST_TEST(damaged(layers + offsetof(PolicyLayer, rule_count) + 3, 0xff));
@@ -345,18 +358,21 @@ BOOST_AUTO_TEST_CASE(what_is_seen_and_why) {
     auto text = explain(config, spec, &sees);
     return text.ok() ? *text : "error: " + text.error().text;
   };
-  BOOST_TEST(ask("user=bob@R") ==
-             "slot 2: token \"Two\"\n"
-             "  layer: backend hsm, its first token, read-write, the client's PIN, line 0\n"
-             "  allowed by: \"group:staff\", line 9; its member \"bob@R\", /g:1\n"
-             "slot 3: token \"Nobody's\"\n"
-             "  layer: backend hsm, its first token, read-write, the client's PIN, line 0\n"
-             "  layer: backend open, token \"below\", read-only, the PIN in /pin, line 7\n"
-             "    filter: no-functions C_WrapKey; no-mechanisms CKM_RSA_PKCS_KEY_PAIR_GEN\n"
-             "  layer: backend hsm, its first token, read-write, required, for new objects of data "
-             "secret-key, no PIN, line 0\n"
-             "  allowed by: \"group:staff\", line 0; its member \"bob@R\", /g:1\n"
-             "2 not seen\n");
+  BOOST_TEST(
+      ask("user=bob@R") ==
+      "slot 2: token \"Two\"\n"
+      "  layer: backend hsm, its first token, read-write, the client's PIN, line 0\n"
+      "  allowed by: \"group:staff\", line 9; its member \"bob@R\", /g:1\n"
+      "slot 3: token \"Nobody's\"\n"
+      "  layer: backend hsm, its first token, read-write, hides what layers below have of the "
+      "same class and id, the client's PIN, line 0\n"
+      "  layer: backend open, token \"below\", read-only, labels begin with \"team: \", ids "
+      "begin with 0aff, the PIN in /pin, line 7\n"
+      "    filter: no-functions C_WrapKey; no-mechanisms CKM_RSA_PKCS_KEY_PAIR_GEN\n"
+      "  layer: backend hsm, its first token, read-write, required, for new objects of data "
+      "secret-key, no PIN, line 0\n"
+      "  allowed by: \"group:staff\", line 0; its member \"bob@R\", /g:1\n"
+      "2 not seen\n");
   BOOST_TEST(sees);
   BOOST_TEST(ask("user=root/admin@R").find("every slot of backend open, read-write\n") !=
              std::string::npos);

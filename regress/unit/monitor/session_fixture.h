@@ -75,6 +75,7 @@ class FakeLibrary {
     std::string label = {};
     /* CKA_SENSITIVE and CKA_EXTRACTABLE as it was made; 2: not said. */
     int sensitive = 2, extractable = 2;
+    CK_ATTRIBUTE_TYPE inner = CKA_ENCRYPT; /* of the one attribute in its CKA_UNWRAP_TEMPLATE */
   };
   struct Session {
     CK_SLOT_ID slot;
@@ -110,6 +111,7 @@ class FakeLibrary {
   std::map<CK_OBJECT_HANDLE, Object> objects;
   std::map<CK_SESSION_HANDLE, Session> sessions;
   bool initialized = false;
+  bool hides_private = false;  /* from searches of who is not logged in */
   std::vector<uint32_t> calls; /* function numbers, in order */
   /* Another answer than CKR_OK makes it the call's; what the test wants to say before the library.
    */
@@ -149,11 +151,21 @@ class FakeLibrary {
     });
   }
   CK_RV make(CK_SESSION_HANDLE session, const Word* t, Object object, CK_OBJECT_HANDLE* handle) {
-    auto* attributes = at<CK_ATTRIBUTE>(t[0]);
     object.slot = sessions[session].slot;
     object.session = session;
-    for (Word i = 0; i < t[1]; i++) {
+    take(t[0], t[1], &object);
+    if (handle == nullptr) return CKR_ARGUMENTS_BAD;
+    *handle = lowest(objects);
+    objects[*handle] = object;
+    return CKR_OK;
+  }
+  /* What a template says of an object. */
+  static void take(Word t, Word count, Object* its) {
+    auto* attributes = at<CK_ATTRIBUTE>(t);
+    Object& object = *its;
+    for (Word i = 0; attributes != nullptr && i < count; i++) {
       const CK_ATTRIBUTE& a = attributes[i];
+      if (a.pValue == nullptr) continue;
       auto* value = static_cast<const char*>(a.pValue);
       if (a.type == CKA_ID) object.id.assign(value, a.ulValueLen);
       if (a.type == CKA_TOKEN) object.token = *value != 0;
@@ -163,9 +175,30 @@ class FakeLibrary {
       if (a.type == CKA_SENSITIVE) object.sensitive = *value != 0;
       if (a.type == CKA_EXTRACTABLE) object.extractable = *value != 0;
     }
-    if (handle == nullptr) return CKR_ARGUMENTS_BAD;
-    *handle = lowest(objects);
-    objects[*handle] = object;
+  }
+  /* Whether an object has what a template of C_FindObjectsInit says of class, label and id. */
+  static bool matches(const Object& object, const CK_ATTRIBUTE* t, Word count) {
+    auto is = [](const CK_ATTRIBUTE& a, const void* value, size_t size) {
+      return a.ulValueLen == size && (size == 0 || std::memcmp(a.pValue, value, size) == 0);
+    };
+    for (Word i = 0; t != nullptr && i < count; i++) {
+      if (t[i].type == CKA_CLASS && !is(t[i], &object.of_class, sizeof object.of_class))
+        return false;
+      if (t[i].type == CKA_LABEL && !is(t[i], object.label.data(), object.label.size()))
+        return false;
+      if (t[i].type == CKA_ID && !is(t[i], object.id.data(), object.id.size())) return false;
+    }
+    return true;
+  }
+  /* CKA_UNWRAP_TEMPLATE, of one attribute: object.inner. */
+  static CK_RV nested(CK_ATTRIBUTE* a, const Object& object) {
+    auto* one = static_cast<CK_ATTRIBUTE*>(a->pValue);
+    if (one != nullptr && a->ulValueLen < sizeof *one) return CKR_BUFFER_TOO_SMALL;
+    a->ulValueLen = sizeof *one;
+    if (one == nullptr) return CKR_OK;
+    one->type = object.inner;
+    if (one->pValue != nullptr && one->ulValueLen != 0) *static_cast<char*>(one->pValue) = 'x';
+    one->ulValueLen = 1;
     return CKR_OK;
   }
 
@@ -230,6 +263,7 @@ class FakeLibrary {
   }
 
   CK_RV by_object(uint32_t function, const Word* w) {
+    CK_RV rv = CKR_OK;
     auto it = objects.find(w[1]);
     if (it == objects.end()) return CKR_OBJECT_HANDLE_INVALID;
     switch (function) {
@@ -244,19 +278,40 @@ class FakeLibrary {
         for (Word i = 0; i < w[3]; i++) {
           CK_ATTRIBUTE& a = at<CK_ATTRIBUTE>(w[2])[i];
           std::string value = a.type == CKA_ID ? it->second.id : std::string(1, '\1');
+          if (a.type == CKA_OWNER) { /* there is no such thing here */
+            a.ulValueLen = CK_UNAVAILABLE_INFORMATION;
+            rv = CKR_ATTRIBUTE_TYPE_INVALID;
+            continue;
+          }
+          if (a.type == CKA_UNWRAP_TEMPLATE) {
+            rv = nested(&a, it->second);
+            continue;
+          }
           if (a.type == CKA_LABEL) value = it->second.label;
           if (a.type == CKA_VALUE) value = "secret of " + it->second.id;
           if (a.type == CKA_CLASS)
             value.assign(reinterpret_cast<const char*>(&it->second.of_class),
                          sizeof it->second.of_class);
-          if (a.pValue != nullptr && a.ulValueLen < value.size()) return CKR_BUFFER_TOO_SMALL;
+          if (a.pValue != nullptr && a.ulValueLen < value.size()) {
+            a.ulValueLen = CK_UNAVAILABLE_INFORMATION;
+            rv = CKR_BUFFER_TOO_SMALL;
+            continue;
+          }
           a.ulValueLen = value.size();
           if (a.pValue != nullptr) std::memcpy(a.pValue, value.data(), value.size());
         }
+        return rv;
+      case kC_SetAttributeValue:
+        take(w[2], w[3], &it->second);
         return CKR_OK;
       default:
         return CKR_OK;
     }
+  }
+
+  bool may_see_private(CK_SLOT_ID id) {
+    Slot* slot = slot_of(id);
+    return !hides_private || slot->pin.empty() || slot->logged_in;
   }
 
   CK_RV login(Slot* slot, const std::string& pin) {
@@ -304,6 +359,12 @@ class FakeLibrary {
         return CKR_OK;
       case kC_CreateObject:
         return make(w[0], &w[1], Object{}, at<CK_OBJECT_HANDLE>(w[3]));
+      case kC_GenerateKey:
+        return make(w[0], &w[2], Object{}, at<CK_OBJECT_HANDLE>(w[4]));
+      case kC_UnwrapKey:
+        return make(w[0], &w[5], Object{}, at<CK_OBJECT_HANDLE>(w[7]));
+      case kC_DeriveKey:
+        return make(w[0], &w[3], Object{}, at<CK_OBJECT_HANDLE>(w[5]));
       case kC_GenerateKeyPair: {
         CK_RV rv = make(w[0], &w[2], Object{}, at<CK_OBJECT_HANDLE>(w[6]));
         return rv == CKR_OK ? make(w[0], &w[4], Object{}, at<CK_OBJECT_HANDLE>(w[7])) : rv;
@@ -312,7 +373,9 @@ class FakeLibrary {
         if (std::exchange(session.searching, true)) return CKR_OPERATION_ACTIVE;
         session.found.clear();
         for (auto& [h, o] : objects)
-          if (o.slot == session.slot) session.found.push_back(h);
+          if (o.slot == session.slot && (!o.priv || may_see_private(session.slot)) &&
+              matches(o, at<CK_ATTRIBUTE>(w[1]), w[2]))
+            session.found.push_back(h);
         return CKR_OK;
       case kC_FindObjectsFinal:
         if (!std::exchange(session.searching, false)) return CKR_OPERATION_NOT_INITIALIZED;
@@ -696,6 +759,13 @@ inline PortfolioBackend backend_plan(uint32_t number, uint32_t flags = 0) {
   plan.deadline_long_ms = 3000;
   std::snprintf(plan.name, sizeof plan.name, "b%u", number);
   return plan;
+}
+
+inline void set_prefix(PortfolioLayer* layer, const std::string& label,
+                       const std::string& id = "") {
+  LayerPrefix& prefix = layer->prefix;
+  std::memcpy(prefix.label, label.data(), prefix.label_size = static_cast<uint32_t>(label.size()));
+  std::memcpy(prefix.id, id.data(), prefix.id_size = static_cast<uint32_t>(id.size()));
 }
 
 inline PortfolioLayer layer_plan(uint32_t backend, const char* backend_label, uint32_t flags = 0,

@@ -40,10 +40,15 @@ class Chaos {
         world_({{backend_plan(0, kBackendTokenLock), backend_plan(1)},
                 {token_plan(1, 0, 0, "alpha"), token_plan(2, 0, 0, "beta"),
                  token_plan(3, 1, 0, "gamma"), token_plan(4, 1, kTokenTransparent),
-                 layered_plan(5, "Delta", {layer_plan(0, "delta"), layer_plan(1, "epsilon")}),
-                 layered_plan(6, "Zeta", {layer_plan(1, "zeta"), layer_plan(0, "eta")})}}) {
+                 layered_plan(5, "Delta",
+                              {layer_plan(0, "delta", kLayerBlind), layer_plan(1, "epsilon")}),
+                 layered_plan(
+                     6, "Zeta",
+                     {prefixed(layer_plan(1, "zeta", kLayerBlind)), layer_plan(0, "eta")})}}) {
     world_.processes[0] = process({{10, "alpha"}, {11, "beta"}, {12, "delta"}, {13, "eta"}});
     world_.processes[1] = process({{20, "gamma"}, {21, "epsilon"}, {22, "zeta"}});
+    furnish(0, {12, 13});
+    furnish(1, {21, 22});
   }
 
   void run(unsigned calls) {
@@ -67,6 +72,23 @@ class Chaos {
   }
 
  private:
+  /* Every id in this test begins with it. */
+  static PortfolioLayer prefixed(PortfolioLayer layer) {
+    set_prefix(&layer, "", "o");
+    return layer;
+  }
+  /* Objects that are there from the start, so that blind layers have something to hide. */
+  void furnish(uint32_t backend, std::vector<CK_SLOT_ID> slots) {
+    world_.processes[backend].make = [make = world_.processes[backend].make, slots] {
+      auto library = make();
+      CK_OBJECT_HANDLE handle = 1 << 20;
+      for (CK_SLOT_ID slot : slots)
+        for (const char* id : {"x", "y", ""})
+          library->objects[handle++] = FakeLibrary::Object{id, slot, true, false, 0};
+      return library;
+    };
+  }
+
   static constexpr CK_SLOT_ID kSlots[] = {1, 2, 3, 5, 6}; /* the last two are of two layers */
   /* kUnsure: may have died of something that was under way at the same time. */
   enum class State { kLive, kUnsure, kEnding, kDead };

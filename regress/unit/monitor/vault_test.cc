@@ -28,6 +28,8 @@
 #include <boost/test/unit_test.hpp>
 #include <cstring>
 
+#include "layer_prefix.h"
+
 using namespace mp11;
 
 namespace {
@@ -51,6 +53,9 @@ Config sample() {
   c.tokens[1].layers[1].required = true;
   c.tokens[1].layers[1].pin = kPinNone;
   c.tokens[1].layers[1].creates = kCreateData;
+  c.tokens[1].layers[0].blind = true;
+  c.tokens[1].layers[1].prefix.id_size = 1;
+  c.tokens[1].layers[1].prefix.id[0] = 7;
   c.tokens[1].allow = {"uid:1000"};
   return c;
 }
@@ -243,7 +248,9 @@ BOOST_AUTO_TEST_CASE(local_clients_have_their_verdict_from_priv) {
   auto lower = f.take<PortfolioLayer>(f.monitor, RecordType::kPortfolioLayer);
   BOOST_REQUIRE((upper.has_value() && lower.has_value()));
   BOOST_TEST(upper->backend == 0u); /* numbers of this connection, in the order of kAllow */
-  BOOST_TEST(upper->flags == uint32_t{kLayerReadOnly});
+  BOOST_TEST(upper->flags == (kLayerReadOnly | kLayerBlind));
+  BOOST_TEST(!has_prefix(upper->prefix));
+  BOOST_TEST(id_prefix_hex(lower->prefix) == "07");
   BOOST_TEST(lower->backend == 1u);
   BOOST_TEST(lower->flags == uint32_t{kLayerRequired});
   BOOST_TEST(lower->pin == uint32_t{kPinNone});
