@@ -26,6 +26,7 @@
 #include <cstring>
 
 #include "conform.h"
+#include "explain_command.h"
 
 namespace {
 
@@ -37,6 +38,7 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"conform", mp11::conform::main, "compare a PKCS #11 module with itself hosted"},
+    {"explain", mp11::client::explain_main, "who sees what, and which library would answer a call"},
 };
 
 int usage() {

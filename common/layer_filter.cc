@@ -48,16 +48,6 @@ bool has_mechanism(const uint64_t (&bits)[N], uint64_t type, bool unknown) {
   return has_bit(bits, static_cast<size_t>(row - mechanism_rows().data()));
 }
 
-bool matches(const FilterObject& rule, const ObjectFacts& facts, bool unknown) {
-  auto text = [unknown](const char* pattern, const std::optional<std::string>& value) {
-    if (pattern[0] == '\0') return true;
-    return value ? glob_matches(pattern, *value) : unknown;
-  };
-  const bool of_class =
-      rule.classes == 0 || (facts.class_bit != 0 ? (rule.classes & facts.class_bit) != 0 : unknown);
-  return of_class && text(rule.label, facts.label) && text(rule.id, facts.id_hex);
-}
-
 }  // namespace
 
 uint32_t class_bit(uint64_t object_class) {
@@ -124,6 +114,16 @@ bool filter_is_good(const FilterPlan& plan) {
   });
 }
 
+bool rule_matches(const FilterObject& rule, const ObjectFacts& facts, bool unknown) {
+  auto text = [unknown](const char* pattern, const std::optional<std::string>& value) {
+    if (pattern[0] == '\0') return true;
+    return value ? glob_matches(pattern, *value) : unknown;
+  };
+  const bool of_class =
+      rule.classes == 0 || (facts.class_bit != 0 ? (rule.classes & facts.class_bit) != 0 : unknown);
+  return of_class && text(rule.label, facts.label) && text(rule.id, facts.id_hex);
+}
+
 bool LayerFilter::takes_function(uint32_t number) const {
   return !has_bit(plan_.functions, number);
 }
@@ -140,10 +140,10 @@ bool LayerFilter::shows(const ObjectFacts& facts) const {
   bool some_show = false, shown = false;
   for (uint32_t i = 0; i < plan_.objects; i++) {
     const FilterObject& rule = plan_.object[i];
-    if (rule.shows == 0 && matches(rule, facts, true)) return false;
+    if (rule.shows == 0 && rule_matches(rule, facts, true)) return false;
     if (rule.shows == 0) continue;
     some_show = true;
-    shown |= matches(rule, facts, false);
+    shown |= rule_matches(rule, facts, false);
   }
   return shown || !some_show;
 }

@@ -64,6 +64,9 @@ bool glob_matches(std::string_view pattern, std::string_view text);
  */
 bool filterable(const FunctionRow& row);
 
+/* Whether the rule is about the object; where that hangs on what is not known of it, `unknown`. */
+bool rule_matches(const FilterObject& rule, const ObjectFacts& facts, bool unknown);
+
 [[nodiscard]] bool filter_is_good(const FilterPlan& plan);
 
 class LayerFilter {

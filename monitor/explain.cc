@@ -24,74 +24,15 @@
 #include "explain.h"
 
 #include <algorithm>
-#include <optional>
 
-#include "file_check.h"
-#include "layer_filter.h"
+#include "explain_call.h"
+#include "explain_question.h"
 #include "layer_prefix.h"
-#include "p11_params.h"
+#include "mp11_limits.h"
 #include "policy.h"
-#include "principal.h"
 
 namespace mp11 {
 namespace {
-
-struct Question {
-  Verdict verdict{};
-  std::optional<std::string> token;
-  const FunctionRow* function = nullptr;
-  const MechanismRow* mechanism = nullptr;
-};
-
-/* What follows `key` at the end of the specification, cut off there. */
-std::optional<std::string> take_last(std::string* spec, const std::string& key) {
-  const size_t at = spec->rfind(key);
-  if (at == spec->npos) return {};
-  std::string value = spec->substr(at + key.size());
-  spec->resize(at);
-  return value;
-}
-
-/* The function and the mechanism, which come last. Empty: well said, else what is wrong. */
-std::string read_call(std::string* spec, Question* question) {
-  if (const auto name = take_last(spec, ",mechanism=")) {
-    for (const MechanismRow& row : mechanism_rows())
-      if (*name == row.name) question->mechanism = &row;
-    if (question->mechanism == nullptr)
-      return "mechanism=" + *name + " is none of PKCS #11; write it like CKM_RSA_PKCS";
-  }
-  if (const auto name = take_last(spec, ",function=")) {
-    for (const FunctionRow& row : kFunctionTable)
-      if (*name == row.name) question->function = &row;
-    if (question->function == nullptr)
-      return "function=" + *name + " is none of PKCS #11; write it like C_WrapKey";
-  }
-  return "";
-}
-
-/* rule_problem() has seen it: what does not parse is uid:N or local:NAME. */
-bool is_pattern(const std::string& user) {
-  Result<PrincipalPattern> pattern = parse_pattern(user);
-  return pattern && std::any_of(pattern->components.begin(), pattern->components.end(),
-                                [](const auto& component) { return !component; });
-}
-
-Result<Question> read_question(std::string spec) {
-  Question question;
-  if (!spec.starts_with("user="))
-    return Error{0, "-C " + spec + " is not understood; write user=WHO or user=WHO,token=LABEL"};
-  if (std::string wrong = read_call(&spec, &question); !wrong.empty()) return Error{0, wrong};
-  const size_t comma = spec.find(",token="); /* a label may hold a comma, a user hardly this */
-  const std::string user = spec.substr(5, comma == std::string::npos ? comma : comma - 5);
-  if (comma != std::string::npos) question.token = spec.substr(comma + 7);
-  if (std::string wrong = rule_problem(user); !wrong.empty())
-    return Error{0, "user=" + user + " " + wrong + "; write name@REALM, uid:NUMBER or local:NAME"};
-  if (is_pattern(user))
-    return Error{0,
-                 "user=" + user + " is a pattern; write the name of one, or \\* for an asterisk"};
-  question.verdict = verdict_of(user); /* rule_problem knows it fits */
-  return question;
-}
 
 /* A token, or a transparent backend: one of the two is nullptr. */
 struct Entry {
@@ -157,37 +98,6 @@ std::string describe_filter(const FilterConfig& filter) {
   return text.empty() ? text : "    filter: " + text + "\n";
 }
 
-/* What the layer says to the call that the question names. */
-std::string judge(const Question& question, const LayerConfig& layer) {
-  std::string text;
-  auto say = [&](const char* name, const char* refused_by) {
-    text += std::string("    ") + name + ": ";
-    if (refused_by == nullptr)
-      text += "not refused\n";
-    else
-      text +=
-          std::string(layer.filter->audit ? "let through and logged, against " : "refused by ") +
-          refused_by + ", line " + std::to_string(layer.line) + "\n";
-  };
-  std::optional<LayerFilter> filter;
-  if (layer.filter) filter.emplace(layer.filter->plan);
-  if (const FunctionRow* row = question.function) {
-    const bool wraps = row->number == kC_WrapKey || row->number == kC_WrapKeyAuthenticated;
-    const char* by = nullptr;
-    if (filter && !filter->takes_function(row->number))
-      by = "functions";
-    else if (filter && filter->keeps_keys() && wraps)
-      by = "no-export";
-    if (filterable(*row))
-      say(row->name, by);
-    else
-      text += std::string("    ") + row->name + ": no layer can be kept from it\n";
-  }
-  if (const MechanismRow* row = question.mechanism)
-    say(row->name, filter && !filter->takes_mechanism(row->type) ? "mechanisms" : nullptr);
-  return text;
-}
-
 std::string why(const Config& config, const std::vector<std::string>& allow,
                 const Policy::Reason& reason, int line) {
   const std::string& rule = allow[reason.rule];
@@ -199,22 +109,23 @@ std::string why(const Config& config, const std::vector<std::string>& allow,
   return text;
 }
 
-std::string describe_layers(const Config& config, const Question& question,
-                            const TokenConfig& token, const Policy::Match& match) {
+/* What is seen of a token's layers is added to `seen`. */
+std::string describe_layers(const Config& config, const TokenConfig& token,
+                            const Policy::Match& match, std::vector<const LayerConfig*>* seen) {
   std::string text;
-  auto seen = match.layers.begin();
+  auto its = match.layers.begin();
   for (uint32_t n = 0; n < token.layers.size(); n++) {
     const LayerConfig& layer = token.layers[n];
     text += describe(config, layer, token.admin);
-    if (seen == match.layers.end() || seen->layer != n) {
+    if (its == match.layers.end() || its->layer != n) {
       text += "    not seen, as none of its entries of allow matches\n";
       continue;
     }
-    if (seen->reason)
-      text += "    allowed by: " + why(config, layer.allow, *seen->reason, layer.line) + "\n";
+    seen->push_back(&layer);
+    if (its->reason)
+      text += "    allowed by: " + why(config, layer.allow, *its->reason, layer.line) + "\n";
     if (layer.filter) text += describe_filter(*layer.filter);
-    text += judge(question, layer);
-    ++seen;
+    ++its;
   }
   return text;
 }
@@ -239,31 +150,55 @@ std::string describe_identities(const Config& config, const Question& question,
     const std::vector<Policy::Match> seen = policy.matches(verdict_of(its.identity));
     auto match = std::find_if(seen.begin(), seen.end(),
                               [&](const Policy::Match& m) { return m.token == own.token; });
+    std::vector<const LayerConfig*> layers;
     if (match == seen.end() || match->layers.empty())
       text += "    but not here, as that one does not see this token\n";
     else
-      text += describe_layers(config, question, token, *match);
+      text += describe_layers(config, token, *match, &layers);
   }
   return text;
 }
 
+/* A backend's slot, as if it were a token of its own. */
+TokenConfig as_token(const Config& config, const BackendConfig& backend) {
+  TokenConfig token;
+  token.admin = backend.admin;
+  LayerConfig& layer = token.layers.emplace_back();
+  layer.backend = static_cast<uint32_t>(&backend - config.backends.data());
+  layer.line = backend.line;
+  return token;
+}
+
+/* *yes: it is seen, and if there is a call, answered. */
 std::string describe(const Config& config, const Question& question, const Policy& policy,
-                     const Entry& entry, const Policy::Match& match) {
+                     const Entry& entry, const Policy::Match& match, bool* yes) {
   std::string text = "slot " + std::to_string(match.token + 1) + ": " + name_of(entry) + "\n";
-  if (entry.token == nullptr)
+  std::vector<const LayerConfig*> seen;
+  const TokenConfig slot =
+      entry.token == nullptr ? as_token(config, *entry.backend) : TokenConfig();
+  const TokenConfig& token = entry.token == nullptr ? slot : *entry.token;
+  if (entry.token == nullptr) {
     text = name_of(entry) + ", read-write" + (entry.backend->admin ? ", admin" : "") + "\n";
-  else
-    text += describe_layers(config, question, *entry.token, match);
+    seen.push_back(&slot.layers.front());
+  } else {
+    text += describe_layers(config, token, match, &seen);
+  }
   text += "  allowed by: " + why(config, entry.allow(), match.reason, entry.line()) + "\n";
-  if (entry.token != nullptr)
-    text += describe_identities(config, question, policy, *entry.token, match);
-  return text;
+  if (entry.token != nullptr) text += describe_identities(config, question, policy, token, match);
+  if (seen.empty() || !question.asks_for_call()) {
+    *yes |= !seen.empty();
+    return text;
+  }
+  const CallAnswer answer = answer_call(config, question, token, seen);
+  *yes |= answer.yes;
+  return text + answer.text;
 }
 
 }  // namespace
 
-Result<std::string> explain(const Config& config, const std::string& spec, bool* sees) {
-  Result<Question> question = read_question(spec);
+Result<std::string> explain(const Config& config, const std::vector<std::string>& parts,
+                            bool* yes) {
+  Result<Question> question = read_question(parts);
   if (!question) return question.error();
   Result<Policy> policy = Policy::read(serialise_policy(config));
   if (!policy) return policy.error();
@@ -272,17 +207,14 @@ Result<std::string> explain(const Config& config, const std::string& spec, bool*
 
   std::string text;
   size_t hidden = 0, asked = 0;
-  *sees = false;
+  *yes = false;
   auto match = matches.begin();
   for (uint32_t i = 0; i < entries.size(); i++) {
     const bool seen = match != matches.end() && match->token == i;
     const bool wanted = !question->token || (entries[i].token != nullptr &&
                                              entries[i].token->label == *question->token);
     asked += wanted;
-    if (wanted && seen) {
-      text += describe(config, *question, *policy, entries[i], *match);
-      *sees |= !match->layers.empty();
-    }
+    if (wanted && seen) text += describe(config, *question, *policy, entries[i], *match, yes);
     if (wanted && !seen && question->token)
       text += name_of(entries[i]) + ", line " + std::to_string(entries[i].line()) +
               ": not seen, as none of the " + std::to_string(entries[i].allow().size()) +

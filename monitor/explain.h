@@ -29,6 +29,7 @@
  */
 #pragma once
 #include <string>
+#include <vector>
 
 #include "config.h"
 #include "result.h"
@@ -36,10 +37,12 @@
 namespace mp11 {
 
 /*
- * spec: user=WHO, WHO as in an allow list without patterns (a principal, uid:N or local:NAME);
- * then, if wanted, ",token=LABEL", which tells of that token alone, seen or not. *sees: whether
- * there is something to see. An error says what is wrong with spec.
+ * parts: user=WHO, WHO as in an allow list without patterns (a principal, uid:N or local:NAME);
+ * then, if wanted, token=LABEL, which tells of that token alone, seen or not; and of a call
+ * function=C_NAME, mechanism=CKM_NAME and object=URI (RFC 7512), for which is told which layer
+ * answers. All may stand in one part, in this order, each after a comma. *yes: whether there is
+ * something to see, and a layer that answers. An error says what is wrong with the question.
  */
-Result<std::string> explain(const Config& config, const std::string& spec, bool* sees);
+Result<std::string> explain(const Config& config, const std::vector<std::string>& parts, bool* yes);
 
 }  // namespace mp11

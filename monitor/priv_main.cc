@@ -46,8 +46,8 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <optional>
 #include <string>
+#include <vector>
 
 #include "explain.h"
 #include "file_check.h"
@@ -61,9 +61,11 @@ namespace mp11 {
 namespace {
 
 constexpr char kUsage[] =
-    "usage: multip11d [-DdeTtV] [-C user=WHO[,token=LABEL]] [-f file] [-o keyword=value] ...\n"
+    "usage: multip11d [-DdeTtV] [-C user=WHO] [-C keyword=value] ... [-f file]\n"
+    "                 [-o keyword=value] ...\n"
     "  -t  test the configuration          -T  test it, and show what is in effect\n"
-    "  -C  with -T: show what that user sees, and why\n"
+    "  -C  with -T: show what that user sees, and who would answer a call, and why; token=LABEL,\n"
+    "      function=NAME, mechanism=NAME and object=URI say which\n"
     "  -D  do not detach                   -e  log to standard error\n"
     "  -d  both, and log-level = debug     -V  version\n";
 
@@ -80,7 +82,7 @@ constexpr uint64_t kCapabilities =
 struct Arguments {
   PrivOptions options;
   bool test = false, dump = false, detach = true, version = false;
-  std::optional<std::string> whose; /* -C */
+  std::vector<std::string> question; /* -C */
 };
 
 bool parse_arguments(int argc, char** argv, Arguments* arguments) {
@@ -89,8 +91,7 @@ bool parse_arguments(int argc, char** argv, Arguments* arguments) {
   while ((letter = ::getopt(argc, argv, "C:DdeTtVf:o:")) != -1) {
     switch (letter) {
       case 'C':
-        if (arguments->whose) return false;
-        arguments->whose = optarg;
+        arguments->question.push_back(optarg);
         break;
       case 'd':
         arguments->options.debug = arguments->options.to_stderr = true;
@@ -121,7 +122,7 @@ bool parse_arguments(int argc, char** argv, Arguments* arguments) {
         return false;
     }
   }
-  return optind == argc && (arguments->dump || !arguments->whose);
+  return optind == argc && (arguments->dump || arguments->question.empty());
 }
 
 Error failed(const std::string& what, int code = errno) {
@@ -317,16 +318,16 @@ Status run(Arguments arguments, Config config) {
   return ok();
 }
 
-/* multip11d -T -C. The status tells scripts whether there is something to see. */
-int say_what_is_seen(const Config& config, const std::string& spec) {
-  bool sees = false;
-  Result<std::string> text = explain(config, spec, &sees);
+/* multip11d -T -C. The status tells scripts whether there is something to see, and an answer. */
+int say_what_is_seen(const Config& config, const std::vector<std::string>& question) {
+  bool yes = false;
+  Result<std::string> text = explain(config, question, &yes);
   if (!text) {
     std::fprintf(stderr, "multip11d: %s\n", text.error().text.c_str());
     return 2;
   }
   std::fputs(text->c_str(), stdout);
-  return std::fflush(stdout) == 0 && sees ? 0 : 1;
+  return std::fflush(stdout) == 0 && yes ? 0 : 1;
 }
 
 int priv_main(int argc, char** argv) {
@@ -350,7 +351,7 @@ int priv_main(int argc, char** argv) {
     std::fprintf(stderr, "warning: %s\n", line.c_str());
   for (const std::string& line : loaded.errors) std::fprintf(stderr, "%s\n", line.c_str());
   if (!loaded.config) return 1;
-  if (arguments.whose) return say_what_is_seen(*loaded.config, *arguments.whose);
+  if (!arguments.question.empty()) return say_what_is_seen(*loaded.config, arguments.question);
   if (arguments.dump) std::fputs(dump_config(*loaded.config).c_str(), stdout);
   if (arguments.test || arguments.dump) return std::fflush(stdout) == 0 ? 0 : 1;
   Status status = run(std::move(arguments), std::move(*loaded.config));

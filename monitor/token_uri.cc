@@ -43,7 +43,7 @@ int hex(char c) {
 }
 
 /* pk11-pchar of RFC 7512, 2.3: unreserved characters, those of pk11-res-avail, and %XX. */
-std::optional<std::string> decode(std::string_view value) {
+std::optional<std::string> decode(std::string_view value, bool any_octet = false) {
   constexpr std::string_view kOthers = "-._~:[]@!$'()*+,=&";
   std::string text;
   for (size_t i = 0; i < value.size(); i++) {
@@ -57,7 +57,7 @@ std::optional<std::string> decode(std::string_view value) {
     if (c != '%' || value.size() - i < 3 || hex(value[i + 1]) < 0 || hex(value[i + 2]) < 0)
       return {};
     const int octet = hex(value[i + 1]) * 16 + hex(value[i + 2]);
-    if (octet == 0) return {}; /* no field of CK_TOKEN_INFO holds one */
+    if (octet == 0 && !any_octet) return {}; /* no text holds one */
     text.push_back(static_cast<char>(octet));
     i += 2;
   }
@@ -92,6 +92,66 @@ std::string take_attribute(std::string_view attribute, TokenName* name) {
   return "has '" + key + "', which does not belong to the name of a token";
 }
 
+std::string hex_of(std::string_view octets) {
+  std::string text;
+  for (char one : octets) {
+    const unsigned octet = static_cast<unsigned char>(one);
+    text += {"0123456789abcdef"[octet >> 4], "0123456789abcdef"[octet & 15]};
+  }
+  return text;
+}
+
+/* RFC 7512, 2.3: type. 0: none of them. */
+uint32_t class_of_type(std::string_view type) {
+  struct Row {
+    std::string_view type;
+    uint32_t bit;
+  };
+  constexpr Row kTypes[] = {{"cert", kCreateCertificate},
+                            {"data", kCreateData},
+                            {"private", kCreatePrivateKey},
+                            {"public", kCreatePublicKey},
+                            {"secret-key", kCreateSecretKey}};
+  for (const Row& row : kTypes)
+    if (row.type == type) return row.bit;
+  return 0;
+}
+
+/* The same for an object. */
+std::string take_object_attribute(std::string_view attribute, ObjectFacts* facts) {
+  const size_t equals = attribute.find('=');
+  const std::string key(attribute.substr(0, equals));
+  if (equals == std::string_view::npos) return "has '" + key + "' without a value";
+  std::optional<std::string> value = decode(attribute.substr(equals + 1), key == "id");
+  if (!value) return "has a value of " + key + " that is not percent-encoded";
+  if (key == "type") {
+    if (facts->class_bit != 0) return "has type twice";
+    facts->class_bit = class_of_type(*value);
+    return facts->class_bit != 0 ? ""
+                                 : "has a type other than cert, data, private, public and "
+                                   "secret-key";
+  }
+  if (key != "object" && key != "id") return "has '" + key + "', which is not of an object";
+  std::optional<std::string>& field = key == "id" ? facts->id_hex : facts->label;
+  if (field) return "has " + key + " twice";
+  field = key == "id" ? hex_of(*value) : std::move(*value);
+  return "";
+}
+
+/* Attribute after attribute of the path, until something is wrong; empty: nothing is. */
+template <class Take>
+std::string take_path(const std::string& text, Take take) {
+  std::string_view rest = std::string_view(text).substr(kScheme.size());
+  std::string wrong = rest.empty() ? "names nothing" : "";
+  while (wrong.empty() && !rest.empty()) {
+    const size_t end = rest.find(';');
+    wrong = take(rest.substr(0, end));
+    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
+    if (end != std::string_view::npos && rest.empty()) wrong = "ends with a semicolon";
+  }
+  return wrong;
+}
+
 }  // namespace
 
 bool is_token_uri(const std::string& text) { /* RFC 3986, 3.1 */
@@ -107,17 +167,21 @@ Result<TokenName> name_token(const std::string& text) {
       return Error{0, "is not usable; a token's label has 1 to 32 octets"};
     return name;
   }
-  std::string_view rest = std::string_view(text).substr(kScheme.size());
-  std::string wrong = rest.empty() ? "names nothing" : "";
-  while (wrong.empty() && !rest.empty()) {
-    const size_t end = rest.find(';');
-    wrong = take_attribute(rest.substr(0, end), &name);
-    rest.remove_prefix(end == std::string_view::npos ? rest.size() : end + 1);
-    if (end != std::string_view::npos && rest.empty()) wrong = "ends with a semicolon";
-  }
+  const std::string wrong =
+      take_path(text, [&](std::string_view attribute) { return take_attribute(attribute, &name); });
   if (wrong.empty()) return name;
   return Error{0, wrong + "; write token, manufacturer, model or serial, as " +
                       "\"pkcs11:token=Signing%20keys;serial=0a1b\""};
+}
+
+Result<ObjectFacts> name_object(const std::string& text) {
+  ObjectFacts facts;
+  std::string wrong = "is no PKCS #11 URI";
+  if (is_token_uri(text))
+    wrong = take_path(
+        text, [&](std::string_view attribute) { return take_object_attribute(attribute, &facts); });
+  if (wrong.empty()) return facts;
+  return Error{0, wrong + "; write object, id or type, as \"pkcs11:object=web;type=private\""};
 }
 
 }  // namespace mp11

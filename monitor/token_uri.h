@@ -22,13 +22,15 @@
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
 /*
- * How the configuration names a token of a library: by its label, or by a PKCS #11 URI.
+ * How the configuration names a token of a library: by its label, or by a PKCS #11 URI. And how a
+ * question to multip11d -T -C names an object.
  *
- * Called by the configuration, in [priv].
+ * Called by the configuration, in [priv], and by explain_question.cc.
  */
 #pragma once
 #include <string>
 
+#include "layer_filter.h"
 #include "result.h"
 
 namespace mp11 {
@@ -48,5 +50,11 @@ bool is_token_uri(const std::string& text);
  * a token, and is an error. Any other text is a label. The error says what to write.
  */
 Result<TokenName> name_token(const std::string& text);
+
+/*
+ * A URI with at least one of object, id and type, and nothing else: which object of a token that
+ * is named elsewhere. The error says what to write.
+ */
+Result<ObjectFacts> name_object(const std::string& text);
 
 }  // namespace mp11
