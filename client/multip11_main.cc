@@ -27,6 +27,7 @@
 
 #include "conform.h"
 #include "explain_command.h"
+#include "status_command.h"
 
 namespace {
 
@@ -39,6 +40,7 @@ struct Command {
 constexpr Command kCommands[] = {
     {"conform", mp11::conform::main, "compare a PKCS #11 module with itself hosted"},
     {"explain", mp11::client::explain_main, "who sees what, and which library would answer a call"},
+    {"status", mp11::client::status_main, "connections and libraries of this host's daemon"},
 };
 
 int usage() {

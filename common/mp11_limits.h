@@ -122,6 +122,14 @@ inline constexpr size_t kSilent = 1024;
 inline constexpr size_t kHandshakes = 1024;
 /* Authenticators that auth remembers against replay, for twice the clock skew: about 15 MB. */
 inline constexpr size_t kReplays = 128u << 10;
+/* Layers of a connection that [priv] remembers as left out: those of two tokens at their largest.
+ */
+inline constexpr size_t kLayersLeftOut = 2 * kLayers;
+/* A report of `multip11 status` in octets: some ten thousand connections. */
+inline constexpr size_t kStatus = 4u << 20;
+/* Readers of it for whom [priv] keeps one, and how long: who reads it at all takes it at once. */
+inline constexpr size_t kStatusReaders = 4;
+inline constexpr uint64_t kStatusMs = 5000;
 /* One line of log in octets. */
 inline constexpr size_t kLogLine = 1024;
 

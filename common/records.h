@@ -87,6 +87,7 @@ enum class RecordType : uint32_t {
   kBackendGone, /* [priv] to monitor: it is dead and reaped, and why */
   kNewVault,    /* [priv] to monitor; descriptor: socket to the new vault */
   kStop,        /* [priv] to monitor: finish calls in flight, then exit */
+  kLayerState,  /* monitor to [priv]: a layer is left out, or there again; to be shown, no more */
   /* [priv] to log: LogSource. Descriptor: read end of that process's fd 2. */
   kLogSource = 0x500,
   kLogTarget, /* [priv] to log: LogTarget. Descriptor unless syslog: where lines go from now on */
@@ -150,7 +151,7 @@ struct Allow {
   uint32_t count; /* of the following, how many are used; no two are equal */
   uint32_t reserved;
   AllowedBackend backends[limits::kBackends];
-  Verdict verdict; /* opaque to [priv]: kept for the next vault */
+  Verdict verdict; /* [priv] keeps it for the next vault, shows it, and judges nothing by it */
 };
 
 struct ConnectionName { /* kAllowed, kVaultEnd */
@@ -352,6 +353,17 @@ struct Spawned { /* kSpawned, kBackendGone */
 enum SpawnError : uint32_t { kSpawnOk = 0, kSpawnDenied, kSpawnBusy, kSpawnFailed };
 enum EndReason : uint32_t { kEndExit = 1, kEndSignal, kEndViolation, kEndKilled };
 
+/* Of a token of several layers. What it says is about the sender's own connection. */
+struct LayerReport { /* kLayerState */
+  RecordHead head;
+  uint64_t slot;    /* PortfolioToken::slot */
+  uint32_t layer;   /* its place among those that the client sees, from 1 */
+  uint32_t backend; /* number (AllowedBackend) */
+  uint32_t there;   /* 1: it is; 0: it is left out */
+  uint32_t reserved;
+  uint64_t rv; /* CKR_ value: why it is */
+};
+
 struct LogSource {
   RecordHead head;
   uint32_t untrusted; /* 1: a library's stderr: its <N> prefixes mean nothing */
@@ -379,6 +391,7 @@ static_assert(is_record<Verdict>() && is_record<ConnectionToken>() && is_record<
               is_record<PortfolioPin>() && is_record<PortfolioBackend>() &&
               is_record<MakeToken>() && is_record<MakeAnswer>() && is_record<PortfolioEnd>() &&
               is_record<NetStart>() && is_record<MonitorStart>() && is_record<Spawn>() &&
-              is_record<Spawned>() && is_record<LogSource>() && is_record<LogTarget>());
+              is_record<Spawned>() && is_record<LayerReport>() && is_record<LogSource>() &&
+              is_record<LogTarget>());
 
 }  // namespace mp11

@@ -516,6 +516,7 @@ void Connection::sleep() {
 void Connection::look_around() {
   looked_ns_ = Waiter::now_ns();
   pump_control();
+  if (!untold_.empty()) tell_layers();
   if (vault_) pump_vault();
   pump_timers(looked_ns_);
 }
@@ -548,6 +549,7 @@ uint64_t Connection::sleep_ns() const {
     uint64_t left = expires_s_ - std::min(expires_s_, realtime_s());
     next = std::min(next, now + std::min(left, kLongestSleepS) * 1000 * kMs + kMs);
   }
+  if (!untold_.empty()) next = std::min(next, now + kMs);
   if (next == UINT64_MAX) return UINT64_MAX;
   return next - std::min(next, now);
 }

@@ -108,6 +108,7 @@ class Connection : private MonitorHost {
   void ask_to_make(const char* id) override;
   void tell_made(const char* id, uint32_t pin_size) override;
 
+  void tell_layers();
   void receive_portfolio();
   bool take_portfolio_record(Portfolio* portfolio);
   bool pump();
@@ -159,6 +160,7 @@ class Connection : private MonitorHost {
   uint64_t expires_s_ = 0;
   Waiter waiter_;
   std::vector<pollfd> poll_fds_;
+  std::vector<LayerReport> untold_; /* of layers, to [priv], which has no room; one for each */
   uint64_t looked_ns_ = 0;
   bool changed_ = false;
   bool stopping_ = false;

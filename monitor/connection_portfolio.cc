@@ -234,6 +234,25 @@ void Connection::layer_changed(const LayerState& state) {
   else
     log_info("token \"%s\", layer %zu (%s) is left out: 0x%llx", state.token, state.layer,
              state.backend, static_cast<unsigned long long>(state.rv));
+  LayerReport report = make_record<LayerReport>(RecordType::kLayerState);
+  report.slot = state.slot;
+  report.layer = static_cast<uint32_t>(state.layer);
+  report.backend = state.number;
+  report.there = state.there;
+  report.rv = state.there ? 0 : state.rv;
+  std::erase_if(untold_, [&](const LayerReport& old) {
+    return old.slot == report.slot && old.layer == report.layer;
+  });
+  untold_.push_back(report);
+  tell_layers();
+}
+
+/* To [priv], as far as it takes them now; the rest when it has room. Nothing else waits for it. */
+void Connection::tell_layers() {
+  size_t told = 0;
+  while (told < untold_.size() && send_record(control_.get(), untold_[told]) == RecordStatus::kOk)
+    told++;
+  untold_.erase(untold_.begin(), untold_.begin() + static_cast<ptrdiff_t>(told));
 }
 
 void Connection::acting(const Acting& acting) {

@@ -64,6 +64,11 @@ Priv::Priv(EventLoop* loop, PrivOptions options, Config config, std::unique_ptr<
       terminal_(std::move(terminal)) {}
 
 Status Priv::start() {
+  started_ms_ = EventLoop::now_ms();
+  Result<std::unique_ptr<StatusServer>> server = StatusServer::create(
+      loop_, config_->run_directory + "/status.sock", [this] { return status_report(); });
+  if (!server) return server.error();
+  status_ = std::move(*server);
   if (Status status = start_service(Kind::kLog); !status) return status;
   if (Status status = start_service(Kind::kVault); !status) return status;
   if (config_->has_tcp())
@@ -142,6 +147,7 @@ void Priv::reload() {
 
 /* New processes for new connections; those that are served keep what they have. */
 void Priv::after_reload() {
+  forget_backends();
   log_init("multip11d", own_level(*config_), true);
   if (Status status = tell_log_target(); !status) log_error("%s", status.error().text.c_str());
   drop_pools();
@@ -194,6 +200,7 @@ void Priv::finish() {
     if (process.get() != log) kill(process.get());
   for (auto& [id, process] : processes_)
     if (process.get() != log) (void)wait_child(process->pidfd.get(), true);
+  status_.reset();
   log_info("stopped");
   if (log != nullptr) {
     log->control.reset(); /* it drains its pipes and exits */

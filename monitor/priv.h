@@ -29,6 +29,7 @@
  *   priv_processes.cc     children: start, log pipes, pools, end; multip11-log, -auth and -vault
  *   priv_connections.cc   clients: accept, limits, introduction, end, a new vault
  *   priv_answers.cc       the records that children send, and who may send which when
+ *   priv_status.cc        what `multip11 status` is told
  *
  * Trust: nothing that a child sends is more than a fixed-size record (records.h); each is checked
  * for type, size and phase against the table in priv_answers.cc. A child that breaks the form is
@@ -49,6 +50,8 @@
 #include "priv_launcher.h"
 #include "priv_listener.h"
 #include "record_io.h"
+#include "status_server.h"
+#include "status_text.h"
 
 namespace mp11 {
 
@@ -89,17 +92,35 @@ struct PrivConnection {
   Phase phase = kGone;
   Watch silent; /* kSilent: the client; looked at for input, never read */
   bool local = false;
-  std::string source, peer;
+  std::string source, peer, listener;
+  uint64_t since_ms = 0;
   SharedConfig config;
   uint64_t monitor = 0, net = 0, auth = 0, vault = 0; /* processes; vault 0: to be moved to one */
   struct Allowed : AllowedBackend {
     bool still; /* a vault that came later says so too */
   };
   std::vector<Allowed> allowed;   /* by number; indices in `config` */
-  Verdict verdict{};              /* kept for the next vault, never looked at */
+  Verdict verdict{};              /* kept for the next vault, and shown; nothing depends on it */
   std::vector<uint64_t> backends; /* processes */
   EventLoop::TimerId timer = 0;   /* handshake; later: time to end by itself */
   uint64_t running_ms = 0;        /* since when kRunning */
+  struct LeftOut {
+    uint32_t backend; /* number */
+    uint64_t rv;
+    uint64_t since_ms;
+  };
+  /* What the monitor says of layers, by slot and place; to be shown, and nothing depends on it. */
+  std::map<std::pair<uint64_t, uint32_t>, LeftOut> left_out;
+  bool more_left_out = false; /* than are remembered */
+};
+
+/* What became of a backend's processes since the daemon was started. */
+struct BackendHistory {
+  uint64_t started = 0;
+  uint64_t refused = 0;   /* max-instances was reached */
+  uint64_t failed = 0;    /* did not start, or ended badly and not by us */
+  uint64_t failed_ms = 0; /* the last one */
+  std::string failure;
 };
 
 /* What a source, or all of them together, has of the limits. */
@@ -155,6 +176,7 @@ class Priv {
   Process* find_process(uint64_t id);
   Process* adopt(Kind kind, const std::string& name, Launched launched, UniqueFd control);
   Result<Process*> start_program(Kind kind);
+  Result<Process*> launch_backend(const SharedConfig& config, AllowedBackend which, bool prestart);
   Result<Process*> start_backend(const SharedConfig& config, AllowedBackend which, bool prestart);
   Result<Launch> plan_service(Kind kind);
   Status start_service(Kind kind);
@@ -210,8 +232,20 @@ class Priv {
   bool answer_vault_end(Process* process, const RecordBuffer& record);
   bool answer_spawn(Process* process, const RecordBuffer& record);
   bool answer_end_backend(Process* process, const RecordBuffer& record);
+  bool answer_layer_state(Process* process, const RecordBuffer& record);
   uint32_t spawn_for(PrivConnection* connection, const Spawn& request, Pair* fds, uint32_t* detail);
   Result<UniqueFd> open_lock(const BackendConfig& backend, uint32_t uid);
+
+  /* priv_status.cc */
+  void backend_failed(const std::string& backend, const std::string& why);
+  void forget_backends();
+  std::string status_report() const;
+  StatusLine status_of_daemon() const;
+  StatusLine status_of_service(Kind kind) const;
+  StatusLine status_of_backend(const BackendConfig& backend) const;
+  StatusLine status_of_process(const Process& process) const;
+  StatusLine status_of_connection(const PrivConnection& connection) const;
+  void add_left_out(const PrivConnection& connection, StatusText* text) const;
 
   EventLoop* loop_;
   PrivOptions options_;
@@ -228,6 +262,9 @@ class Priv {
   std::map<Kind, Service> services_;
   std::vector<uint64_t> retiring_; /* auth and vault of an older configuration */
   Pools pools_;
+  std::map<std::string, BackendHistory> histories_; /* by name of the backend */
+  std::unique_ptr<StatusServer> status_;
+  uint64_t started_ms_ = 0;
   uint64_t next_ = 1; /* names processes and connections, never reused */
   EventLoop::TimerId resume_ = 0, move_again_ = 0, log_again_ = 0, stop_timer_ = 0;
   bool paused_ = false;

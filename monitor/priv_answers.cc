@@ -63,6 +63,7 @@ const Priv::Row Priv::kRows[] = {
     {Kind::kVault, RecordType::kVaultEnd, 0, &Priv::answer_vault_end},
     {Kind::kMonitor, RecordType::kSpawn, PrivConnection::kRunning, &Priv::answer_spawn},
     {Kind::kMonitor, RecordType::kEndBackend, PrivConnection::kRunning, &Priv::answer_end_backend},
+    {Kind::kMonitor, RecordType::kLayerState, PrivConnection::kRunning, &Priv::answer_layer_state},
 };
 
 bool Priv::dispatch(Process* process, const RecordBuffer& record) {
@@ -176,7 +177,10 @@ uint32_t Priv::spawn_for(PrivConnection* connection, const Spawn& request, Pair*
     if (process != nullptr && process->killed) process = nullptr;
   }
   if (process == nullptr) {
-    if (instances(backend.name) >= backend.max_instances) return kSpawnBusy;
+    if (instances(backend.name) >= backend.max_instances) {
+      histories_[backend.name].refused++;
+      return kSpawnBusy;
+    }
     Result<Process*> started = start_backend(config, which, false);
     if (!started) {
       log_error("%s", started.error().text.c_str());

@@ -159,6 +159,8 @@ void Priv::begin(Listener* listener, Caller caller) {
   connection.local = local;
   connection.source = caller.source;
   connection.peer = caller.peer;
+  connection.listener = listener->config().name;
+  connection.since_ms = EventLoop::now_ms();
   log_verbose("connection %llu: %s", printable(name), caller.peer.c_str());
   uint64_t limit_ms = uint64_t{config_->handshake_timeout_s} * 1000;
   connection.timer = loop_->after(

@@ -185,6 +185,17 @@ Result<Process*> Priv::start_program(Kind kind) {
 
 Result<Process*> Priv::start_backend(const SharedConfig& config, AllowedBackend which,
                                      bool prestart) {
+  const std::string& name = config->backends[which.backend].name;
+  Result<Process*> process = launch_backend(config, which, prestart);
+  if (process)
+    histories_[name].started++;
+  else
+    backend_failed(name, process.error().text);
+  return process;
+}
+
+Result<Process*> Priv::launch_backend(const SharedConfig& config, AllowedBackend which,
+                                      bool prestart) {
   const BackendConfig& backend = config->backends[which.backend];
   std::string name = "backend " + backend.name, directory;
   if (which.uid != 0) {
@@ -367,6 +378,11 @@ void Priv::on_exit(uint64_t id) {
                       : process->killed                       ? kEndKilled
                       : reason.kind == ExitReason::kSignalled ? kEndSignal
                                                               : kEndExit;
+      /* A monitor that sees it fall has it killed, which it then need not have been. */
+      const bool ours =
+          process->killed && reason.kind == ExitReason::kSignalled && reason.value == SIGKILL;
+      if (!clean && !ours)
+        backend_failed(process->config->backends[process->backend].name, reason.describe());
       backend_ended(*process, kind, static_cast<uint32_t>(reason.value));
       break;
     }

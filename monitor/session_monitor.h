@@ -104,7 +104,9 @@ class MonitorHost {
     size_t layer;        /* its number within the token, from 1 */
     const char* backend; /* its name */
     bool there;
-    uint64_t rv; /* CKR_ value: why it is not */
+    uint64_t rv;     /* CKR_ value: why it is not */
+    uint64_t slot;   /* of the token */
+    uint32_t number; /* of the backend */
   };
   virtual void layer_changed(const LayerState& state) = 0;
   /*

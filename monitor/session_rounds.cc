@@ -220,7 +220,9 @@ void SessionMonitor::tell_layer(const Token& token, Layer* layer, bool there, CK
   if (layer->left_out == !there || token.layers.size() == 1) return;
   layer->left_out = !there;
   const size_t n = static_cast<size_t>(layer - token.layers.data()) + 1;
-  host_->layer_changed({token.plan.label, n, layer->backend->plan.name, there, wide(rv)});
+  const PortfolioBackend& backend = layer->backend->plan;
+  host_->layer_changed(
+      {token.plan.label, n, backend.name, there, wide(rv), token.plan.slot, backend.backend});
 }
 
 /* The layer whose turn it is has no part in this round. */

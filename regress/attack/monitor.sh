@@ -36,6 +36,8 @@
 # attack: foreign-lock holds the lock of its own backend; who uses another logs in meanwhile
 # attack: lock-after-death its end frees the lock that it held
 # attack: own-backends-end its backends end with it
+# attack: layers-of-others what it says of layers that are not its client's ends it
+# attack: layer-flood fills some lines of its own connection in the status, and nothing else
 # attack: others-unharmed another client's session, login and key live through all of it
 . "$(dirname "$0")/../lib.sh" || exit 2
 . "$MULTIP11_SOURCE/regress/e2e/lib-daemon.sh"
@@ -44,6 +46,8 @@
 need_root "the attacker is another user"
 
 owned monitor
+install -m 755 "$(find_program multip11)" "$LIBEXEC/multip11" || give_up "no multip11"
+status() { "$LIBEXEC/multip11" status --socket "$MULTIP11_TMP/run/status.sock"; }
 backend_softhsm hsm mine
 mine=$BACKEND_TEXT
 backend_softhsm other others
@@ -56,6 +60,11 @@ $BACKEND_TEXT
 token mine { layer { backend = hsm token = mine } access = read-write
   allow = {"uid:61998", "uid:0"} }
 token others { layer { backend = other token = others } access = read-write allow = {"uid:0"} }
+$(for t in 3 4 5; do
+  echo "token deep$t {"
+  for l in {1..32}; do echo "  layer { backend = hsm token = t$t.$l }"; done
+  echo "  allow = {\"uid:61997\"} }"
+done)
 END
 mode none
 daemon_up
@@ -82,7 +91,14 @@ while attacker record $number; ! said "no more records"; do
   said "attack record no" && ended=-1000
   number=$((number + 1))
 done
-attack_equal other-records "28 of 28" "$ended of $number"
+attack_equal other-records "30 of 30" "$ended of $number"
+number=0 ended=0
+while attacker layer $number; ! said "no more layers"; do
+  said "multip11-monitor.* broke the form of its records; killed" && ended=$((ended + 1))
+  said "attack layer no" && ended=-1000
+  number=$((number + 1))
+done
+attack_equal layers-of-others "15 of 15" "$ended of $number"
 attacker large
 attack_match large-record 'broke the form of its records; killed' "$(cat "$daemon_log")"
 check "large-record: it did not live on" not said "attack large no"
@@ -100,6 +116,26 @@ attacker ask
 attack_match foreign-backend '^.*asked 0 1 1 1$' "$(cat "$daemon_log")"
 check "foreign-backend: it was never started for it" not said "backend other is process"
 wait_for 10 settled
+
+mode flood
+: >"$daemon_log"
+setpriv --reuid=61998 --regid=61998 --clear-groups timeout 120 "$LIBEXEC/p11test" "$MODULE" slots \
+  >/dev/null 2>&1 </dev/null &
+flooder=$!
+started_pids+=($flooder)
+check "layer-flood: the victim signs meanwhile" victim_lives
+check "an owned monitor says what it likes of layers" wait_for 60 said flooded
+number=$(status | sed -n 's/^connection number=\([0-9]*\) .*uid:61998.*/\1/p')
+lines=$(status | grep '^left-out ')
+attack_equal layer-flood "64 of its layers, more, and 0 of others" \
+  "$(grep -c "connection=$number .* layer=" <<<"$lines") of its layers, $(sed -n \
+    "s/^left-out connection=$number more=yes\$/more/p" <<<"$lines"), and $(grep -cv \
+    "connection=$number " <<<"$lines") of others"
+kill -KILL $flooder $(attackers) 2>/dev/null
+mode none
+kill -KILL "$(sed -n 's/.*multip11-monitor\[\([0-9]*\)\].*flooded/\1/p' "$daemon_log")"
+wait_for 10 settled
+check "layer-flood: its lines go with it" not eval 'status | grep -q "^left-out "'
 
 mode lock
 : >"$daemon_log"

@@ -32,6 +32,8 @@
  *   large       a record larger than any
  *   vault       speaks to the vault as if it were auth
  *   lock        takes its own backend's lock and keeps it
+ *   layer N     says number N of kLayers, about a layer that is none of its client's
+ *   flood       says very often of very many layers that they are left out, and stays
  *   others      asks for each backend, after a while
  */
 #include <sys/file.h>
@@ -53,7 +55,7 @@ struct Row {
   RecordType type;
   size_t size;
 };
-/* All that anybody may say to anybody, a monitor's own two records left out. */
+/* All that anybody may say to anybody, a monitor's own three records left out. */
 constexpr Row kRecords[] = {
     {RecordType::kAuthConnection, sizeof(AuthConnection)},
     {RecordType::kGssToken, sizeof(ConnectionToken)},
@@ -81,9 +83,48 @@ constexpr Row kRecords[] = {
     {RecordType::kSpawn, sizeof(Spawn) - 1},
     {RecordType::kSpawn, sizeof(Spawn) + 1},
     {RecordType::kEndBackend, sizeof(RecordHead)},
+    {RecordType::kLayerState, sizeof(LayerReport) - 1},
+    {RecordType::kLayerState, sizeof(LayerReport) + 1},
     {static_cast<RecordType>(0), sizeof(RecordHead)},
     {static_cast<RecordType>(UINT32_MAX), sizeof(Spawn)},
 };
+
+/* Token 1 is of one layer, of backend 0; token 2 of the backend of others; 3 to 5 have 32 layers.
+ */
+struct Layer {
+  uint64_t slot;
+  uint32_t layer, backend, there;
+};
+constexpr Layer kLayers[] = {
+    {0, 1, 0, 0}, {6, 1, 0, 0},  {UINT64_MAX, 1, 0, 0},        {1, 0, 0, 0},
+    {1, 2, 0, 0}, {3, 33, 0, 0}, {3, UINT32_MAX, 0, 0},        {1, 1, 1, 0},
+    {2, 1, 1, 0}, {2, 1, 0, 0},  {1, 1, limits::kBackends, 0}, {1, 1, UINT32_MAX, 0},
+    {1, 1, 0, 2}, {2, 1, 0, 1},  {1, 1, 0, UINT32_MAX},
+};
+
+void tell_layer(const Layer& layer, uint64_t rv) {
+  LayerReport record = make_record<LayerReport>(RecordType::kLayerState);
+  record.slot = layer.slot;
+  record.layer = layer.layer;
+  record.backend = layer.backend;
+  record.there = layer.there;
+  record.rv = rv;
+  while (send_record(kControl, record) == RecordStatus::kAgain) ::usleep(1000);
+}
+
+void layer_of_others(unsigned number) {
+  if (number >= std::size(kLayers)) return say("no more layers");
+  tell_layer(kLayers[number], 0x30);
+  ::sleep(10); /* [priv] kills */
+  say("attack layer no " + std::to_string(number));
+}
+
+void flood_of_layers() {
+  for (uint32_t i = 0; i < 200000; i++)
+    tell_layer({3 + i % 3, 1 + i / 3 % limits::kLayers, 0, 0}, 0xbad0000 + i);
+  say("flooded");
+  ::sleep(600); /* until the client goes, or [priv] ends it */
+}
 
 void request(RecordType type, uint32_t backend, uint32_t instance, std::span<const int> fds = {}) {
   Spawn record = make_record<Spawn>(type);
@@ -124,6 +165,10 @@ void act(const std::string& mode, int vault) {
     held("ends-foreign-backends", receive(&record, kControl, kMs) == RecordStatus::kAgain);
   } else if (mode.starts_with("record ")) {
     record_of_others(static_cast<unsigned>(std::stoul(mode.substr(7))));
+  } else if (mode.starts_with("layer ")) {
+    layer_of_others(static_cast<unsigned>(std::stoul(mode.substr(6))));
+  } else if (mode == "flood") {
+    flood_of_layers();
   } else if (mode == "descriptors") {
     const int fds[] = {0, 1, 2, vault};
     for (uint32_t i = 0; i < 20; i++) request(RecordType::kEndBackend, 0, 1, fds);

@@ -268,7 +268,10 @@ void make_key(const Arguments& a) {
   say("made");
 }
 
-/* LABEL: opens a session, logs in, says "ready", and ends when its standard input does. */
+/*
+ * LABEL: opens a session, logs in, says "ready", and ends when its standard input does. For each
+ * line signs, or, for "find LABEL", says how many data objects of this label there are.
+ */
 void hold(const Arguments& a) {
   CK_SESSION_HANDLE session = start(a.at(0));
   KeyPair pair;
@@ -278,7 +281,11 @@ void hold(const Arguments& a) {
   say("ready");
   char line[64];
   while (fgets(line, sizeof line, stdin) != nullptr) {
-    printf("sign %s\n", rv_name(sign_ec(session, pair.priv, signature)));
+    line[strcspn(line, "\n")] = '\0';
+    if (strncmp(line, "find ", 5) == 0)
+      printf("found %zu\n", find(session, CKO_DATA, line + 5).size());
+    else
+      printf("sign %s\n", rv_name(sign_ec(session, pair.priv, signature)));
     fflush(stdout);
   }
   p11->C_Finalize(nullptr);

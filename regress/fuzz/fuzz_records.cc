@@ -82,6 +82,7 @@ void any_record(Input in) {
   look<VaultConnection>(record, type);
   look<Allow>(record, type);
   look<Spawned>(record, type);
+  look<LayerReport>(record, type);
   look<NetStart>(record, type);
   look<ConnectionToken>(record, type);
   look<GssDone>(record, type);

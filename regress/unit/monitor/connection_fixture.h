@@ -103,6 +103,16 @@ class FakePriv {
     std::lock_guard<std::mutex> guard(mutex_);
     return worked_for_;
   }
+  /* What it was told of layers; waits a while for so many. */
+  std::vector<LayerReport> layers(size_t count) {
+    for (unsigned i = 0;; i++) {
+      {
+        std::lock_guard<std::mutex> guard(mutex_);
+        if (layers_.size() >= count || i == 200) return layers_;
+      }
+      ::usleep(10'000);
+    }
+  }
   /* Waits a while for the first. */
   unsigned ends(uint32_t number) {
     for (unsigned i = 0;; i++) {
@@ -181,6 +191,8 @@ class FakePriv {
         end(&backend);
         ::usleep(behaviours_[last->backend].death_ms * 1000);
         gone(last->backend, last->instance);
+      } else if (const auto* layer = record.as<LayerReport>(RecordType::kLayerState)) {
+        layers_.push_back(*layer);
       }
     }
   }
@@ -254,6 +266,7 @@ class FakePriv {
   std::map<uint32_t, Backend> backends_;
   std::map<uint32_t, std::vector<uint64_t>> spawns_;
   std::map<uint32_t, unsigned> ends_;
+  std::vector<LayerReport> layers_;
   std::vector<uint64_t> worked_for_;
   std::vector<std::thread> threads_;
   std::atomic<bool> stop_{false};

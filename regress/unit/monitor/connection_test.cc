@@ -597,6 +597,40 @@ BOOST_AUTO_TEST_CASE(portfolios_that_are_none) {
   refused([](Daemon* d) { send_record(d->vault(), make_record<Spawn>(RecordType::kSpawn)); });
 }
 
+/* ---- what [priv] is told of layers ---- */
+
+BOOST_AUTO_TEST_CASE(priv_hears_of_a_layer_that_is_left_out) {
+  Daemon d;
+  PortfolioBackend backends[] = {backend_plan(3), backend_plan(4)};
+  for (PortfolioBackend& plan : backends)
+    plan.deadline_short_ms = plan.deadline_start_ms = plan.deadline_long_ms = 2000;
+  d.priv->change(4, [](Behaviour* b) { b->spawn_error = kSpawnFailed; });
+  d.send_portfolio({backends[0], backends[1]},
+                   {layered_plan(9, "T", {layer_plan(3, "t3"), layer_plan(4, "t4")})});
+  d.join();
+  CK_SESSION_HANDLE session = 0;
+  BOOST_REQUIRE(d.call(kC_Initialize, {0}) == CKR_OK);
+  BOOST_REQUIRE(d.open(9, &session) == CKR_OK);
+  for (int i = 0; i < 2; i++) { /* told once */
+    BOOST_TEST(d.call(kC_FindObjectsInit, {session, 0, 0}) == CKR_OK);
+    BOOST_TEST(d.call(kC_FindObjectsFinal, {session}) == CKR_OK);
+  }
+  std::vector<LayerReport> told = d.priv->layers(1);
+  BOOST_REQUIRE_EQUAL(told.size(), 1u);
+  BOOST_TEST(told[0].slot == 9u);
+  BOOST_TEST(told[0].layer == 2u);
+  BOOST_TEST(told[0].backend == 4u);
+  BOOST_TEST(told[0].there == 0u);
+  BOOST_TEST(told[0].rv != 0u);
+  d.priv->change(4, [](Behaviour* b) { b->spawn_error = kSpawnOk; });
+  BOOST_TEST(d.call(kC_FindObjectsInit, {session, 0, 0}) == CKR_OK);
+  told = d.priv->layers(2);
+  BOOST_REQUIRE_EQUAL(told.size(), 2u);
+  BOOST_TEST(told[1].layer == 2u);
+  BOOST_TEST(told[1].there == 1u);
+  BOOST_TEST(told[1].rv == 0u);
+}
+
 /* ---- broken formats ---- */
 
 BOOST_AUTO_TEST_CASE(a_front_that_breaks_the_format) {

@@ -251,7 +251,7 @@ BOOST_AUTO_TEST_CASE(a_policy_with_damaged_identities) {
 
 BOOST_AUTO_TEST_CASE(what_is_told_of_it) {
   bool sees = false;
-  Result<std::string> text = explain(sample(), "user=olga@R", &sees);
+  Result<std::string> text = explain(sample(), {"user=olga@R"}, &sees);
   BOOST_REQUIRE(text.ok());
   for (const char* part : {"  acts as svc/web@R\n    allowed by: \"group:ops\", line 20; its "
                            "member \"olga@R\", line 1\n",
@@ -259,7 +259,7 @@ BOOST_AUTO_TEST_CASE(what_is_told_of_it) {
                            "  acts as svc/elsewhere@R\n    allowed by: \"olga@R\", line 22\n"
                            "    but not here, as that one does not see this token\n"})
     BOOST_TEST(text->find(part) != std::string::npos, *text);
-  text = explain(sample(), "user=alice@R", &sees);
+  text = explain(sample(), {"user=alice@R"}, &sees);
   BOOST_REQUIRE(text.ok());
   BOOST_TEST(text->find("  acts as nobody else") != std::string::npos);
 }
