@@ -73,7 +73,9 @@ class LibraryMode final : public MonitorHost {
   void layer_changed(const LayerState&) override {} /* nor several layers */
   void ask_to_make(const char*) override {}         /* nor tokens on demand */
   void tell_made(const char*, uint32_t) override {}
-  void acting(const Acting&) override {} /* nor other identities */
+  void acting(const Acting&) override {}         /* nor other identities */
+  void ask_to_turn(const LayerName&) override {} /* nor PINs of its own */
+  void tell_turned(const LayerName&, TurnOutcome, uint32_t, uint64_t) override {}
   void changed() override { changed_.notify_all(); }
 
   std::unique_ptr<Slot> take_slot();

@@ -28,6 +28,7 @@
 #include "conform.h"
 #include "explain_command.h"
 #include "status_command.h"
+#include "vault_command.h"
 
 namespace {
 
@@ -41,6 +42,7 @@ constexpr Command kCommands[] = {
     {"conform", mp11::conform::main, "compare a PKCS #11 module with itself hosted"},
     {"explain", mp11::client::explain_main, "who sees what, and which library would answer a call"},
     {"status", mp11::client::status_main, "connections and libraries of this host's daemon"},
+    {"vault", mp11::vault_command::main, "PINs that multip11d keeps"},
 };
 
 int usage() {

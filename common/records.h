@@ -75,6 +75,9 @@ enum class RecordType : uint32_t {
   kMakeToken,  /* monitor to vault: a token on demand is not there yet: may I make it? */
   kMakeAnswer, /* vault to monitor */
   kTokenMade,  /* monitor to vault: it is, or it could not be; kMakeAnswer follows */
+  kTurnPin,    /* monitor to vault: the PIN of a layer is being changed: may I do that? */
+  kPinTurned,  /* monitor to vault: how that went */
+  kLayerPin,   /* vault to monitor: the PIN of a layer as it is now; the answer to kTurnPin */
   /* [priv] to net: NetStart. Descriptors: client's connection, net's end of the channel socket,
    * net's end of net--auth. */
   kNetStart = 0x400,
@@ -86,11 +89,16 @@ enum class RecordType : uint32_t {
   kEndBackend,  /* monitor to [priv]: kill it */
   kBackendGone, /* [priv] to monitor: it is dead and reaped, and why */
   kNewVault,    /* [priv] to monitor; descriptor: socket to the new vault */
-  kStop,        /* [priv] to monitor: finish calls in flight, then exit */
+  kStop,        /* [priv] to monitor: finish calls in flight, then exit; to vault: another one has
+                 * your place, serve no administrator */
   kLayerState,  /* monitor to [priv]: a layer is left out, or there again; to be shown, no more */
   /* [priv] to log: LogSource. Descriptor: read end of that process's fd 2. */
   kLogSource = 0x500,
   kLogTarget, /* [priv] to log: LogTarget. Descriptor unless syslog: where lines go from now on */
+  /* An administrator to vault, and back: vault_records.h. */
+  kVaultRequest = 0x600,
+  kVaultEntry,
+  kVaultAnswer,
 };
 
 struct RecordHead {
@@ -265,6 +273,7 @@ enum PinMode : uint32_t {
   kPinNone,       /* nowhere: nobody logs in there */
   kPinStored,     /* the daemon; a PortfolioPin follows the layer, whose token is no admin's */
   kPinDerived,    /* in the policy: of a token on demand, from the master key; then it is stored */
+  kPinVault,      /* in the policy: encrypted in the vault's database; then it is stored */
 };
 struct StoredPin {
   uint32_t size; /* octets, 1..sizeof pin */
@@ -273,7 +282,45 @@ struct StoredPin {
 /* Of the layer before it. */
 struct PortfolioPin {
   RecordHead head;
+  StoredPin pin;  /* of size 0: nobody has set it yet */
+  StoredPin next; /* what it is to be changed to; of size 0: it is not */
+};
+
+/*
+ * A PIN that is changed. Before a monitor logs in there it asks, and is answered when no other
+ * monitor is at it. Who may tries the old PIN and changes it, or finds that it has been, and says
+ * how it went. Whoever sees the layer is told of the new one.
+ */
+struct LayerName {
+  char backend[32];
+  BackendToken at_backend;
+};
+struct PinTurn { /* kTurnPin, kPinTurned */
+  RecordHead head;
+  LayerName layer;
+  uint32_t outcome;  /* of kPinTurned: TurnOutcome */
+  uint32_t pin_size; /* of kTurnDone: octets of the new one, as far as the token takes it */
+  uint32_t rv;       /* of the others: CKR_ value, for the log */
+};
+enum TurnOutcome : uint32_t {
+  kTurnDone = 1, /* the token has the new one */
+  kTurnRefused,  /* it has the old one, and does not take the new one */
+  kTurnUnknown,  /* it has one of the two: both are kept, and the next one tries */
+  kTurnNeither,  /* both are wrong: they are kept, and nobody tries */
+  kTurnUntried,  /* it did not come to that: nothing was changed */
+};
+struct LayerPin {
+  RecordHead head;
+  LayerName layer;
+  uint32_t verdict; /* TurnVerdict */
   StoredPin pin;
+  StoredPin next;
+};
+enum TurnVerdict : uint32_t {
+  kPinIs = 1,   /* nothing is asked of you */
+  kTurnIt,      /* change it */
+  kTurnItAgain, /* the same; somebody may have changed it already */
+  kTurnNot,     /* the vault cannot say: do without the layer */
 };
 
 /*
@@ -389,9 +436,9 @@ static_assert(is_record<Verdict>() && is_record<ConnectionToken>() && is_record<
               is_record<PortfolioToken>() && is_record<PortfolioLayer>() &&
               is_record<LayerPrefix>() && is_record<PortfolioFilter>() &&
               is_record<PortfolioPin>() && is_record<PortfolioBackend>() &&
-              is_record<MakeToken>() && is_record<MakeAnswer>() && is_record<PortfolioEnd>() &&
-              is_record<NetStart>() && is_record<MonitorStart>() && is_record<Spawn>() &&
-              is_record<Spawned>() && is_record<LayerReport>() && is_record<LogSource>() &&
-              is_record<LogTarget>());
+              is_record<MakeToken>() && is_record<MakeAnswer>() && is_record<PinTurn>() &&
+              is_record<LayerPin>() && is_record<PortfolioEnd>() && is_record<NetStart>() &&
+              is_record<MonitorStart>() && is_record<Spawn>() && is_record<Spawned>() &&
+              is_record<LayerReport>() && is_record<LogSource>() && is_record<LogTarget>());
 
 }  // namespace mp11

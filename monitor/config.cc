@@ -108,6 +108,7 @@ void ConfigChecker::run() {
   if (!config_->unprivileged) clashes();
   if (!config_->unprivileged) uid_ranges();
   usefulness();
+  master_key_is_there();
 }
 
 void ConfigChecker::warn(int line, const std::string& text) {
@@ -539,13 +540,21 @@ void ConfigChecker::limits_of_one_configuration() {
                         " entries of allow and members of groups; use patterns");
 }
 
+/* Said once, where a PIN is the vault's, and when all else is right. */
+void ConfigChecker::master_key_is_there() {
+  if (!config_->master_key.empty() || !errors_->empty()) return;
+  for (const TokenConfig& t : config_->tokens)
+    for (const LayerConfig& layer : t.layers) {
+      if (!layer.on_demand && layer.pin != kPinVault) continue;
+      return errors_->add(layer.line,
+                          "on-demand = yes and pin = vault need a master key; add master-key = "
+                          "\"/PATH\", a file that `openssl rand -hex 32` has written");
+    }
+}
+
 void ConfigChecker::usefulness() {
   ways_around_filters();
   identities_of_use();
-  if (config_->needs_master_key() && config_->master_key.empty())
-    errors_->add(1,
-                 "tokens on demand need PINs, and those a master key; add master-key = "
-                 "\"/PATH\", a file that `openssl rand -hex 32` has written");
   if (config_->listeners.empty())
     errors_->add(1, "there is no listener, so nobody could connect; add one");
   if (config_->tokens.empty() && std::none_of(config_->backends.begin(), config_->backends.end(),
@@ -566,8 +575,9 @@ bool Config::has_tcp() const {
 
 bool Config::needs_master_key() const {
   return std::any_of(tokens.begin(), tokens.end(), [](const TokenConfig& t) {
-    return std::any_of(t.layers.begin(), t.layers.end(),
-                       [](const LayerConfig& layer) { return layer.on_demand; });
+    return std::any_of(t.layers.begin(), t.layers.end(), [](const LayerConfig& layer) {
+      return layer.on_demand || layer.pin == kPinVault;
+    });
   });
 }
 

@@ -174,7 +174,7 @@ struct Config {
 
   bool has_tcp() const;
   bool needs_state() const;
-  bool needs_master_key() const; /* some token is made on demand */
+  bool needs_master_key() const; /* some PIN is the vault's */
   /* Of an allow list: the group that "group:NAME" means; nullptr: it is no such entry. */
   const GroupConfig* group_of(const std::string& allow) const {
     if (!allow.starts_with("group:")) return nullptr;

@@ -66,6 +66,7 @@ class ConfigChecker {
   void uid_ranges();
   void limits_of_one_configuration();
   void usefulness();
+  void master_key_is_there();
 
   /* config_tokens.cc */
   std::vector<std::string> rules(const Reader& r, const char* keyword);

@@ -162,6 +162,7 @@ void dump_token(const Config& c, const TokenConfig& t, Writer* w) {
     else
       w->word("pin", layer.pin == kPinNone      ? "none"
                      : layer.pin == kPinDerived ? "derived"
+                     : layer.pin == kPinVault   ? "vault"
                                                 : "client");
     std::vector<std::string> create = create_names(layer.creates);
     create.insert(create.end(), layer.create_mechanisms.begin(), layer.create_mechanisms.end());

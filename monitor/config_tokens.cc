@@ -83,11 +83,14 @@ void pin_of(const Reader& r, LayerConfig* layer) {
   } else if (pin == "derived") {
     r.error("pin", "pin = derived is that of tokens on demand; write on-demand = yes, or client");
   } else if (pin == "vault") {
-    r.error("pin", "pin = vault is not built yet; write client, none or \"file:/PATH\"");
+    layer->pin = kPinVault;
+    if (!r.has("token"))
+      r.error("pin", "pin = vault is that of a token with a name; add token = LABEL");
   } else if (pin == "none") {
     layer->pin = kPinNone;
   } else if (r.has("pin") && pin != "client") {
-    r.error("pin", "pin = " + pin + " is not understood; write client, none or \"file:/PATH\"");
+    r.error("pin",
+            "pin = " + pin + " is not understood; write client, none, vault or \"file:/PATH\"");
   }
 }
 

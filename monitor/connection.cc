@@ -103,7 +103,10 @@ void Connection::run() {
 bool Connection::pump() {
   bool progress = pump_front();
   for (Backend& backend : backends_) progress |= pump_backend(&backend);
-  if (std::exchange(unanswered_, false)) monitor_->make_answered(nullptr);
+  if (std::exchange(unanswered_, false)) {
+    monitor_->make_answered(nullptr);
+    monitor_->pin_changed(nullptr);
+  }
   if (changed_) {
     advance_waiting();
     progress = true;

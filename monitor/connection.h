@@ -107,6 +107,9 @@ class Connection : private MonitorHost {
   void changed() override { changed_ = true; }
   void ask_to_make(const char* id) override;
   void tell_made(const char* id, uint32_t pin_size) override;
+  void ask_to_turn(const LayerName& layer) override;
+  void tell_turned(const LayerName& layer, TurnOutcome outcome, uint32_t pin_size,
+                   uint64_t rv) override;
 
   void tell_layers();
   void receive_portfolio();
@@ -118,6 +121,7 @@ class Connection : private MonitorHost {
   Slot* next_to_send(Backend* backend);
   void pump_control();
   void pump_vault();
+  void take_layer_pin(const RecordBuffer& record);
   void vault_lost();
   void pump_timers(uint64_t now);
   void advance(Slot* slot);
@@ -167,6 +171,9 @@ class Connection : private MonitorHost {
   bool new_vault_ = false;   /* before the portfolio is whole */
   bool vault_ready_ = false; /* it has sent the whole portfolio, and may be asked */
   bool unanswered_ = false;  /* it was asked when it could not be */
+  /* Of another vault's portfolio, as far as it has come. */
+  std::vector<PortfolioBackend> later_backends_;
+  LayerName later_layer_{};
 };
 
 }  // namespace mp11

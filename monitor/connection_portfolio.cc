@@ -65,6 +65,18 @@ bool may_follow(const Portfolio& portfolio, const PortfolioToken& token) {
   return token.slot == before.slot && (before.flags & token.flags & kTokenPinSelect) != 0;
 }
 
+/* None is known, or one, or two. */
+bool pins_are_good(const StoredPin& pin, const StoredPin& next) {
+  return pin.size <= sizeof pin.pin && next.size <= sizeof next.pin &&
+         (pin.size != 0 || next.size == 0);
+}
+
+std::shared_ptr<const SecureBuffer> kept(const StoredPin& pin) {
+  auto copy = std::make_shared<SecureBuffer>();
+  copy->append(pin.pin, pin.size);
+  return copy;
+}
+
 }  // namespace
 
 /* The portfolio comes first; until it is whole, no call is looked at. */
@@ -153,11 +165,10 @@ bool Connection::take_portfolio_record(Portfolio* portfolio) {
   }
   if (filter_due(*portfolio)) fatal("a layer without its filter from vault");
   if (const auto* pin = record.as<PortfolioPin>(RecordType::kPortfolioPin)) {
-    if (!pin_due(*portfolio) || pin->pin.size == 0 || pin->pin.size > sizeof pin->pin.pin)
+    if (!pin_due(*portfolio) || !pins_are_good(pin->pin, pin->next))
       fatal("unusable PIN from vault");
-    auto kept = std::make_shared<SecureBuffer>();
-    kept->append(pin->pin.pin, pin->pin.size);
-    portfolio->pins.push_back(std::move(kept));
+    portfolio->pins.push_back(kept(pin->pin));
+    portfolio->next_pins.push_back(pin->next.size != 0 ? kept(pin->next) : nullptr);
     record.wipe();
     return false;
   }
@@ -191,15 +202,57 @@ void Connection::tell_made(const char* id, uint32_t pin_size) {
   if (!vault_ready_ || send_record(vault_.get(), told) != RecordStatus::kOk) unanswered_ = true;
 }
 
+void Connection::ask_to_turn(const LayerName& layer) {
+  PinTurn ask = make_record<PinTurn>(RecordType::kTurnPin);
+  ask.layer = layer;
+  if (!vault_ready_ || send_record(vault_.get(), ask) != RecordStatus::kOk) unanswered_ = true;
+}
+
+void Connection::tell_turned(const LayerName& layer, TurnOutcome outcome, uint32_t pin_size,
+                             uint64_t rv) {
+  PinTurn told = make_record<PinTurn>(RecordType::kPinTurned);
+  told.layer = layer;
+  told.outcome = outcome;
+  told.pin_size = pin_size;
+  told.rv = static_cast<uint32_t>(rv);
+  if (!vault_ready_ || send_record(vault_.get(), told) != RecordStatus::kOk) unanswered_ = true;
+}
+
+/* The vault's word on a PIN, or another vault's, within its portfolio. */
+void Connection::take_layer_pin(const RecordBuffer& record) {
+  if (const auto* backend = record.as<PortfolioBackend>(RecordType::kPortfolioBackend)) {
+    later_backends_.push_back(*backend);
+  } else if (const auto* layer = record.as<PortfolioLayer>(RecordType::kPortfolioLayer)) {
+    later_layer_ = {};
+    for (const PortfolioBackend& one : later_backends_)
+      if (one.backend == layer->backend)
+        std::memcpy(later_layer_.backend, one.name, sizeof one.name);
+    later_layer_.at_backend = layer->at_backend;
+  } else if (const auto* pin = record.as<PortfolioPin>(RecordType::kPortfolioPin)) {
+    if (!pins_are_good(pin->pin, pin->next)) fatal("unusable PIN from vault");
+    LayerPin news = make_record<LayerPin>(RecordType::kLayerPin);
+    news.layer = later_layer_;
+    news.verdict = kPinIs;
+    news.pin = pin->pin;
+    news.next = pin->next;
+    monitor_->pin_changed(&news);
+    wipe(&news, sizeof news);
+  } else if (const auto* told = record.as<LayerPin>(RecordType::kLayerPin)) {
+    if (!pins_are_good(told->pin, told->next)) fatal("unusable PIN from vault");
+    monitor_->pin_changed(told);
+  }
+}
+
 /* Another vault knows nothing of what the one before was asked. */
 void Connection::vault_lost() {
   vault_ready_ = false;
+  later_backends_.clear();
   if (monitor_) unanswered_ = true;
 }
 
 /*
- * Answers of the vault. A new one sends the portfolio once more, which changes nothing here: what
- * it takes away [priv] has noted.
+ * Answers of the vault. A new one sends the portfolio once more, of which only PINs count: what it
+ * takes away [priv] has noted.
  */
 void Connection::pump_vault() {
   RecordBuffer record;
@@ -217,6 +270,7 @@ void Connection::pump_vault() {
         fatal("unusable answer from vault");
       monitor_->make_answered(answer);
     }
+    take_layer_pin(record);
     if (record.as<PortfolioEnd>(RecordType::kPortfolioEnd) != nullptr) vault_ready_ = true;
     record.wipe();
   }

@@ -75,6 +75,8 @@ std::string describe(const Config& config, const LayerConfig& layer, bool admin)
     text += ", the PIN in " + layer.pin_file;
   else if (layer.on_demand)
     text += ", made on demand, with a derived PIN";
+  else if (layer.pin == kPinVault)
+    text += ", the PIN that the vault keeps";
   else
     text += layer.pin == kPinNone ? ", no PIN" : ", the client's PIN";
   return text + ", line " + std::to_string(layer.line) + "\n";

@@ -51,6 +51,15 @@ struct KdfFree {
 
 }  // namespace
 
+void spell_pin(const uint8_t (&octets)[kDerivedPin], StoredPin* pin) {
+  constexpr char kAlphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
+  static_assert(sizeof kAlphabet - 1 == 32 && kDerivedPin <= sizeof StoredPin::pin);
+  *pin = {};
+  pin->size = kDerivedPin;
+  for (size_t i = 0; i < kDerivedPin; i++)
+    pin->pin[i] = static_cast<uint8_t>(kAlphabet[octets[i] & 31]);
+}
+
 Result<MasterKeys> MasterKeys::read(std::span<const uint8_t> text) {
   /* No configuration: there is no file to be read here, and nothing in it for us. */
   OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
@@ -94,19 +103,17 @@ bool MasterKeys::expand(uint32_t number, const std::string& info, uint8_t (&octe
 
 bool MasterKeys::derive(uint32_t number, const std::string& backend, const std::string& token,
                         PinPurpose purpose, StoredPin* pin) const {
-  constexpr char kAlphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
-  static_assert(sizeof kAlphabet - 1 == 32);
-  uint8_t octets[32];
-  static_assert(sizeof octets == kDerivedPin && kDerivedPin <= sizeof StoredPin::pin);
+  uint8_t octets[kDerivedPin];
   std::string info = purpose == PinPurpose::kUser ? "multip11 user PIN" : "multip11 SO PIN";
   for (const std::string& part : {backend, token}) info += '\0' + part;
   if (!expand(number, info, octets)) return false;
-  *pin = {};
-  pin->size = kDerivedPin;
-  for (size_t i = 0; i < kDerivedPin; i++)
-    pin->pin[i] = static_cast<uint8_t>(kAlphabet[octets[i] & 31]);
+  spell_pin(octets, pin);
   wipe(octets, sizeof octets);
   return true;
+}
+
+bool MasterKeys::sealing_key(uint32_t number, uint8_t (*key)[32]) const {
+  return expand(number, "multip11 PINs in the database", *key);
 }
 
 std::string MasterKeys::fingerprint(uint32_t number) const {

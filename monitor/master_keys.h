@@ -43,6 +43,9 @@ namespace mp11 {
 
 enum class PinPurpose { kUser, kSecurityOfficer };
 
+/* So many octets, of which five bits count, as letters and digits. */
+void spell_pin(const uint8_t (&octets)[kDerivedPin], StoredPin* pin);
+
 class MasterKeys {
  public:
   static Result<MasterKeys> read(std::span<const uint8_t> text);
@@ -52,6 +55,8 @@ class MasterKeys {
   /* False when there is no such key. The PIN is whole (kDerivedPin). */
   bool derive(uint32_t number, const std::string& backend, const std::string& token,
               PinPurpose purpose, StoredPin* pin) const;
+  /* What PINs in the database are encrypted with: pin_box.h. False when there is no such key. */
+  bool sealing_key(uint32_t number, uint8_t (*key)[32]) const;
   /* Tells it from others, and nothing else of it: hexadecimal digits. */
   std::string fingerprint(uint32_t number) const;
 

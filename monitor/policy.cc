@@ -115,7 +115,7 @@ bool names_one(const std::string& identity) {
 bool layer_is_good(const PolicyLayer& layer, const PolicyHead& head) {
   return layer.backend < head.backends && (layer.flags & ~kLayerFlagsKnown) == 0 &&
          (layer.pin == kPinClient || layer.pin == kPinNone || layer.pin == kPinStored ||
-          layer.pin == kPinDerived) &&
+          layer.pin == kPinDerived || layer.pin == kPinVault) &&
          (layer.pin == kPinDerived) == ((layer.flags & kLayerOnDemand) != 0) &&
          (layer.pin == kPinStored ? layer.stored < head.pins : layer.stored == 0) &&
          (layer.creates & ~kCreateKnown) == 0 &&
@@ -310,7 +310,7 @@ Result<Policy> Policy::read(std::span<const uint8_t> octets) {
   for (const PolicyToken& token : policy.tokens_)
     for (const PolicyLayer& layer : policy.layers(token))
       if (((layer.flags & kLayerFiltered) != 0 || layer.pin == kPinStored ||
-           layer.pin == kPinDerived || has_prefix(layer.prefix)) &&
+           layer.pin == kPinDerived || layer.pin == kPinVault || has_prefix(layer.prefix)) &&
           (token.flags & ~kTokenPinSelect) != 0)
         return Error{0, "bad token in the policy"};
   for (uint32_t i = 0; i < head.filters; i++) {

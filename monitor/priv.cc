@@ -151,9 +151,13 @@ void Priv::after_reload() {
   log_init("multip11d", own_level(*config_), true);
   if (Status status = tell_log_target(); !status) log_error("%s", status.error().text.c_str());
   drop_pools();
+  if (!config_->needs_master_key()) admins_.reset();
   for (Kind kind : {Kind::kVault, Kind::kAuth}) {
     Service& old = service(kind);
     loop_->cancel(&old.restart);
+    const RecordHead stop{RecordType::kStop, sizeof(RecordHead)}; /* administrators go to the new */
+    if (Process* vault = find_process(old.process); kind == Kind::kVault && vault != nullptr)
+      (void)send_record(vault->control.get(), stop);
     if (old.process != 0) retiring_.push_back(std::exchange(old.process, 0));
     old.failures = 0;
     if (kind == Kind::kAuth && !config_->has_tcp()) continue;
@@ -178,6 +182,7 @@ void Priv::stop() {
   log_info("stopping; %zu connections", connections_.size());
   for (const auto& listener : listeners_) loop_->remove(listener->fd());
   listeners_.clear();
+  admins_.reset();
   drop_pools();
   const RecordHead record{RecordType::kStop, sizeof(RecordHead)};
   std::vector<uint64_t> starting;

@@ -179,6 +179,7 @@ class Priv {
   Result<Process*> launch_backend(const SharedConfig& config, AllowedBackend which, bool prestart);
   Result<Process*> start_backend(const SharedConfig& config, AllowedBackend which, bool prestart);
   Result<Launch> plan_service(Kind kind);
+  Result<UniqueFd> admin_socket();
   Status start_service(Kind kind);
   Service& service(Kind kind);
   bool services_ready() const;
@@ -252,6 +253,7 @@ class Priv {
   SharedConfig config_;
   std::unique_ptr<Launcher> launcher_;
   std::vector<std::unique_ptr<Listener>> listeners_;
+  std::unique_ptr<Listener> admins_; /* administrators of the vault; never accepted from here */
   UniqueFd terminal_;
   UniqueFd own_log_; /* read end of our own descriptor 2 */
   bool own_log_told_ = false;

@@ -39,6 +39,7 @@
 #include "priv_state.h"
 #include "secure_buffer.h"
 #include "start_blocks.h"
+#include "vault_records.h"
 
 namespace mp11 {
 namespace {
@@ -134,6 +135,23 @@ Process* Priv::adopt(Kind kind, const std::string& name, Launched launched, Uniq
   return adopted;
 }
 
+/* One socket for all vaults, one after the other; for root, or for us, alone. */
+Result<UniqueFd> Priv::admin_socket() {
+  if (admins_ == nullptr) {
+    ListenerConfig where;
+    where.name = "administrators";
+    where.local = true;
+    where.path = config_->run_directory + "/" + kVaultSocket;
+    where.mode = 0600;
+    Result<std::unique_ptr<Listener>> bound = Listener::bind(where);
+    if (!bound) return bound.error();
+    admins_ = std::move(*bound);
+  }
+  UniqueFd copy(::fcntl(admins_->fd(), F_DUPFD_CLOEXEC, 3));
+  if (!copy) return Error{errno, std::string("fcntl: ") + std::strerror(errno)};
+  return copy;
+}
+
 /* What each of our own programs is started with; its control socket comes first. */
 Result<Launch> Priv::plan_service(Kind kind) {
   Launch launch;
@@ -150,7 +168,9 @@ Result<Launch> Priv::plan_service(Kind kind) {
       launch.user = users.vault;
       more.push_back(sealed_policy(*config_));
       if (config_->needs_state()) more.push_back(open_vault_directory(*config_));
-      if (config_->needs_master_key()) more.push_back(copy_master_key(config_->master_key));
+      if (!config_->needs_master_key()) break;
+      more.push_back(copy_master_key(config_->master_key));
+      more.push_back(admin_socket());
       break;
     case Kind::kAuth:
       launch.user = users.auth;

@@ -61,6 +61,7 @@ void SessionMonitor::drop_layer(Token* token, size_t n) {
   layer.anchor = 0;
   layer.anchoring = nullptr;
   layer.logged_in = false;
+  if (layer.turning) layer.turning->session = 0;
   layer.mechanisms.reset();
   std::erase_if(token->orphans, [n](const Orphan& o) { return o.layer == n; });
   for (auto& [handle, session] : sessions_) {

@@ -87,9 +87,20 @@ Step SessionMonitor::next_stored_login(Call* call, Session* session) {
     return answer(call, CKR_USER_TYPE_INVALID);
   for (; round.at < session->real.size(); round.at++) {
     Layer* layer = &call->token->layers[round.at];
-    if (layer->plan.pin != kPinStored || layer->logged_in || layer->pin_refused) continue;
+    const bool turns = layer->turning && layer->turner == call;
+    if (layer->plan.pin != kPinStored || layer->pin_refused) continue;
+    if (layer->logged_in && !turns) continue;
     round.spares = !layer->required();
+    if (layer->pin->empty()) { /* the daemon has none yet */
+      call->layer = layer;
+      replied_stored_login(call, CKR_USER_PIN_NOT_INITIALIZED);
+      return next_login(call, session);
+    }
+    if (knows_old_pin(*layer)) return start_anew(call, layer);
     if (auto step = need_anchor(call, layer)) return *step;
+    if (auto step = need_turn(call, layer)) return *step;
+    if (knows_old_pin(*layer)) return start_anew(call, layer);
+    if (layer->turning && layer->turner == call) return next_turning(call, layer);
     if (auto step = need_safe_pin(call, layer)) return *step;
     return send_stored_pin(call, layer, Call::Internal::kStoredLogin, layer->anchor, CKU_USER);
   }
@@ -119,7 +130,8 @@ Step SessionMonitor::next_context_login(Call* call, Session* session) {
   if (const Session::Begun* begun = latest(*session)) {
     Layer* layer = &call->token->layers[begun->layer];
     if (layer->plan.pin == kPinClient) return to_layer(call, session, begun->layer);
-    if (layer->plan.pin == kPinNone) return answer(call, CKR_USER_PIN_NOT_INITIALIZED);
+    const bool none = layer->plan.pin == kPinNone || layer->pin->empty();
+    if (none) return answer(call, CKR_USER_PIN_NOT_INITIALIZED);
     call->round->spares = false;
     return send_stored_pin(call, layer, Call::Internal::kContextLogin, session->real[begun->layer],
                            CKU_CONTEXT_SPECIFIC);

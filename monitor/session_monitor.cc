@@ -90,6 +90,7 @@ SessionMonitor::SessionMonitor(Portfolio portfolio, MonitorHost* host) : host_(h
       if ((layer.plan.flags & kLayerUnmade) != 0) layer.made = Layer::Made::kIsNot;
       if (layer.plan.pin == kPinStored) {
         MP11_ASSERT(pins < portfolio.pins.size());
+        if (pins < portfolio.next_pins.size()) layer.next = portfolio.next_pins[pins];
         layer.pin = portfolio.pins[pins++];
       }
       if ((layer.plan.flags & kLayerFiltered) == 0) continue;
@@ -276,6 +277,8 @@ void SessionMonitor::let_go(Call* call) {
   }
   for (Layer* layer : layers_)
     if (layer->maker == call) abandon_birth(layer);
+  for (Layer* layer : layers_)
+    if (layer->turner == call) abandon_turning(layer);
   for (Layer* layer : layers_) {
     if (layer->locating != call && layer->anchoring != call) continue;
     if (layer->locating == call) layer->locating = nullptr;

@@ -124,6 +124,13 @@ class MonitorHost {
     uint64_t rv;          /* of kRefused: CKR_ value, which the client is not told */
   };
   virtual void acting(const Acting& acting) = 0;
+  /*
+   * PINs that are being changed: asks the vault whether this monitor may, which pin_changed()
+   * answers, but not from within; and tells it how that went (TurnOutcome).
+   */
+  virtual void ask_to_turn(const LayerName& layer) = 0;
+  virtual void tell_turned(const LayerName& layer, TurnOutcome outcome, uint32_t pin_size,
+                           uint64_t rv) = 0;
 };
 
 struct Portfolio {
@@ -131,7 +138,9 @@ struct Portfolio {
   std::vector<PortfolioToken> tokens;     /* in the order of their slots */
   std::vector<PortfolioLayer> layers;     /* of the tokens, in their order */
   std::vector<FilterPlan> filters;        /* of the layers that are kLayerFiltered, in theirs */
-  std::vector<std::shared_ptr<const SecureBuffer>> pins; /* of those that are kPinStored */
+  /* Of those that are kPinStored; empty: none is known. */
+  std::vector<std::shared_ptr<const SecureBuffer>> pins;
+  std::vector<std::shared_ptr<const SecureBuffer>> next_pins; /* of the same; nullptr: none */
 };
 
 class SessionMonitor {
@@ -170,6 +179,15 @@ class SessionMonitor {
     uint64_t session = 0;
     CK_RV failure = CKR_OK;
   };
+  /* The change of a PIN, step after step. */
+  struct Turning {
+    enum class Step { kLook, kOld, kNew, kOpen, kChange, kClose };
+    Step step = Step::kLook;
+    bool again = false;    /* somebody may have changed it already */
+    SecureBuffer next;     /* the new one, as far as the token takes it */
+    uint64_t session = 0;  /* for the change alone */
+    bool reported = false; /* the vault has been told */
+  };
   /* One layer of a virtual token. */
   struct Layer {
     PortfolioLayer plan;
@@ -192,7 +210,14 @@ class SessionMonitor {
     const Call* maker = nullptr; /* who waits for it, or makes it; compared only */
     uint64_t not_made = 0;       /* counts failures */
     std::unique_ptr<Birth> birth = {};
-    std::shared_ptr<const SecureBuffer> pin = {}; /* of kPinStored */
+    std::shared_ptr<const SecureBuffer> pin = {};  /* of kPinStored */
+    std::shared_ptr<const SecureBuffer> next = {}; /* it is being changed to that; nullptr: not */
+    /* How far this monitor is with that. kLost: the vault that had said so has gone. */
+    enum class Turn { kNone, kAsked, kGranted, kLost };
+    Turn turn = Turn::kNone;
+    const Call* turner = nullptr; /* who waits for it, or does it; compared only */
+    uint64_t outdated = 0;        /* epoch of the backend when somebody else had changed its PIN */
+    std::unique_ptr<Turning> turning = {};
     bool read_only() const { return (plan.flags & kLayerReadOnly) != 0; }
     bool required() const { return (plan.flags & kLayerRequired) != 0; }
     bool blind() const { return (plan.flags & kLayerBlind) != 0; }
@@ -294,6 +319,7 @@ class SessionMonitor {
       kBlindFinal,
       kBlindFacts,
       kBirth, /* of a token on demand */
+      kTurn,  /* of a PIN that is being changed */
     };
     /* Where a call over several layers has got to. */
     struct Round {
@@ -305,9 +331,10 @@ class SessionMonitor {
       bool draining = false;            /* nothing is left but to close orphans, and to answer */
       bool undoing = false;             /* of a login that a required layer refused */
       bool pin_is_safe = false;
-      bool stored = false; /* of C_Login: the turn of layers whose PIN is stored */
-      bool opened = false; /* one of those is logged in now that was not */
-      bool judged = false; /* by the layer that leads a search */
+      bool stored = false;     /* of C_Login: the turn of layers whose PIN is stored */
+      bool opened = false;     /* one of those is logged in now that was not */
+      Layer* turned = nullptr; /* whose PIN it has asked to change */
+      bool judged = false;     /* by the layer that leads a search */
       std::optional<size_t> target;
       std::optional<CK_TOKEN_INFO> token_info;
       std::optional<CK_MECHANISM_INFO> mechanism_info;
@@ -379,6 +406,8 @@ class SessionMonitor {
   /* The vault's word on a token on demand. nullptr: none comes, neither for it nor for any other.
    */
   void make_answered(const MakeAnswer* answer);
+  /* The vault's word on the PIN of a layer. nullptr: what was asked of it stays unanswered. */
+  void pin_changed(const LayerPin* news);
 
   /* Milliseconds of a deadline class of a backend; 0: none. */
   uint32_t deadline_ms(uint32_t backend, Deadline deadline) const;
@@ -453,6 +482,19 @@ class SessionMonitor {
   void abandon_birth(Layer* layer);
   static CK_TOKEN_INFO info_of_unmade();
   Step answer_unmade_slot(Call* call);
+
+  /* PINs that are being changed: session_turning.cc. */
+  std::optional<Step> need_turn(Call* call, Layer* layer);
+  Step next_turning(Call* call, Layer* layer);
+  void replied_turning(Call* call, CK_RV rv);
+  void look_before_turning(Call* call, CK_RV rv);
+  bool knows_old_pin(const Layer& layer) const;
+  Step start_anew(Call* call, Layer* layer);
+  void end_turning(Call* call, CK_RV login);
+  void turned(Layer* layer, TurnOutcome outcome, CK_RV rv);
+  void abandon_turning(Layer* layer);
+  LayerName name_of(const Layer& layer) const;
+  Token* token_of(const Layer& layer);
 
   /* One for each route of calls. */
   Step next_initialize(Call* call);

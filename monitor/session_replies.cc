@@ -162,6 +162,9 @@ void SessionMonitor::replied_internal(Call* call) {
     case Call::Internal::kBirth:
       replied_birth(call, rv);
       break;
+    case Call::Internal::kTurn:
+      replied_turning(call, rv);
+      break;
     default:
       replied_round(call, what, rv);
       break;

@@ -50,11 +50,17 @@ const Vault::Row Vault::kRows[] = {
     {RecordType::kVaultConnection, 0, &Vault::answer_connection},
     {RecordType::kAllowed, kAllowedAwaited, &Vault::answer_allowed},
     {RecordType::kVaultEnd, kVerdictAwaited | kAllowedAwaited | kTold, &Vault::answer_end},
+    {RecordType::kStop, 0, &Vault::answer_stop},
 };
 
 Vault::Vault(EventLoop* loop, Policy policy, std::unique_ptr<VaultState> state, MasterKeys keys,
-             UniqueFd control)
+             UniqueFd control, UniqueFd admins)
     : loop_(loop), policy_(std::move(policy)), state_(std::move(state)), keys_(std::move(keys)) {
+  if (admins && state_ != nullptr)
+    admins_ = std::make_unique<VaultAdmins>(
+        loop_, std::move(admins),
+        [this](const VaultRequest& request, const PeerCredentials& who,
+               std::vector<VaultEntry>* entries) { return serve(request, who, entries); });
   control_ = Watch(loop_, std::move(control), EPOLLIN, [this](uint32_t) { on_control(); });
 }
 
@@ -86,6 +92,7 @@ void Vault::on_control() {
     if (status == RecordStatus::kAgain) return;
     if (status != RecordStatus::kOk) {
       control_.reset();
+      admins_.reset();
       return stop_when_sent();
     }
     const Row* row = std::find_if(std::begin(kRows), std::end(kRows),
@@ -136,9 +143,16 @@ bool Vault::answer_end(RecordBuffer& record) {
   return true;
 }
 
+/* Another vault has the administrators from now on. */
+bool Vault::answer_stop(RecordBuffer&) {
+  admins_.reset();
+  return true;
+}
+
 /* Whom it kept waiting goes on. */
 void Vault::forget(uint64_t name) {
   give_up_makings(name);
+  give_up_turnings(name);
   connections_.erase(name);
 }
 
@@ -308,6 +322,7 @@ Result<Vault::SeenLayer> Vault::see_layer(const PolicyLayer& layer, const std::s
     std::memcpy(seen.at_backend.label, token->id.data(), token->id.size());
     seen.demanded = std::move(*token);
   }
+  seen.token = std::move(name);
   seen.number = static_cast<uint32_t>(place - all.begin());
   if (place == all.end()) all.push_back(allowed);
   return seen;
@@ -320,8 +335,10 @@ Result<VaultState::DemandedToken> Vault::demanded(const PolicyBackend& backend,
   Result<VaultState::DemandedToken> known = state_->demanded(backend.name, token, keys_.count());
   if (!known) return known;
   if (known->id.size() != kTokenId - 1 || known->key == 0 || known->key > keys_.count() ||
+      known->user_key == 0 || known->user_key > keys_.count() ||
       (known->made && (known->pin_size < kLeastDerivedPin || known->pin_size > kDerivedPin)))
-    return Error{0, "its PIN comes from line " + std::to_string(known->key) +
+    return Error{0, "its PIN comes from line " +
+                        std::to_string(std::max(known->key, known->user_key)) +
                         " of master-key, which is not there"};
   return known;
 }
@@ -330,11 +347,14 @@ Result<VaultState::DemandedToken> Vault::demanded(const PolicyBackend& backend,
 
 /* Of a layer that has one of ours. */
 void Vault::queue_pin(const SeenLayer& layer, Connection* connection) {
+  Pins pins;
+  if (Status status = read_pins(layer, &pins); !status)
+    log_error("connection %llu: token \"%s\" on %s stays closed: %s",
+              static_cast<unsigned long long>(connection->name), layer.token.c_str(),
+              policy_.backends()[layer.layer->backend].name, status.error().text.c_str());
   PortfolioPin pin = make_record<PortfolioPin>(RecordType::kPortfolioPin);
-  if (const StoredPin* stored = policy_.pin(*layer.layer))
-    pin.pin = *stored;
-  else
-    derive_pin(layer, PinPurpose::kUser, &pin.pin);
+  pin.pin = pins.pin;
+  pin.next = pins.next;
   connection->unsent.push_back(octets_of(pin));
   wipe(&pin, sizeof pin);
 }
@@ -365,7 +385,8 @@ void Vault::queue_portfolio(Connection* connection) {
       PortfolioLayer layer = make_record<PortfolioLayer>(RecordType::kPortfolioLayer);
       layer.backend = one.number;
       layer.flags = its->flags;
-      layer.pin = its->pin == kPinDerived ? kPinStored : its->pin;
+      const bool stored = its->pin == kPinStored || keeps_pin(one);
+      layer.pin = stored ? kPinStored : its->pin;
       if (one.demanded && !one.demanded->made) layer.flags |= kLayerUnmade;
       layer.creates = its->creates;
       layer.prefix = its->prefix;
@@ -376,7 +397,7 @@ void Vault::queue_portfolio(Connection* connection) {
         filter.plan = *plan;
         connection->unsent.push_back(octets_of(filter));
       }
-      if (its->pin == kPinStored || its->pin == kPinDerived) queue_pin(one, connection);
+      if (stored) queue_pin(one, connection);
     }
   }
   PortfolioEnd end = make_record<PortfolioEnd>(RecordType::kPortfolioEnd);
@@ -411,21 +432,25 @@ void Vault::flush(Connection* connection) {
   loop_->change(connection->monitor.get(), EPOLLIN);
 }
 
+/* False when the monitor may not say so. */
+bool Vault::heard(Connection* connection, const RecordBuffer& record) {
+  if (const auto* ask = record.as<MakeToken>(RecordType::kMakeToken))
+    return asked_to_make(connection, *ask);
+  if (const auto* made = record.as<MakeToken>(RecordType::kTokenMade))
+    return told_of_making(connection, *made);
+  if (const auto* ask = record.as<PinTurn>(RecordType::kTurnPin))
+    return asked_to_turn(connection, *ask);
+  const auto* turned = record.as<PinTurn>(RecordType::kPinTurned);
+  return turned != nullptr && told_of_turning(connection, *turned);
+}
+
 void Vault::on_monitor(uint64_t name, uint32_t events) {
   Connection* connection = find(name);
   if ((events & EPOLLIN) != 0) {
     RecordBuffer record;
     RecordStatus status = record.receive(connection->monitor.get(), false);
-    const MakeToken* ask = nullptr;
-    const MakeToken* told = nullptr;
-    if (status == RecordStatus::kOk) {
-      ask = record.as<MakeToken>(RecordType::kMakeToken);
-      told = record.as<MakeToken>(RecordType::kTokenMade);
-    }
     const bool good =
-        connection->phase == kTold && (ask != nullptr    ? asked_to_make(connection, *ask)
-                                       : told != nullptr ? told_of_making(connection, *told)
-                                                         : false);
+        status == RecordStatus::kOk && connection->phase == kTold && heard(connection, record);
     if (!good && (status == RecordStatus::kOk || status == RecordStatus::kBroken))
       return refuse(name, "the monitor sent something");
     if (good && (connection = find(name)) == nullptr) return;

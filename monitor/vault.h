@@ -32,15 +32,22 @@
  *
  * Trust: [priv] is believed as far as the form of its records. auth's word is taken once for each
  * connection; a second verdict, or a record of any other form, ends the connection. A monitor
- * asks for tokens on demand that its portfolio has, and tells how their making went; anything else
- * that it sends ends its connection. Every record has a fixed size; nothing of
- * variable length is ever received. No fatal(): one broken peer must not take the policy of all
- * away.
+ * asks for tokens on demand that its portfolio has, and tells how their making went, and the same
+ * of PINs that are being changed; anything else that it sends ends its connection. Every record has
+ * a fixed size; nothing of variable length is ever received. An administrator is root, or whoever
+ * runs the daemon. No fatal(): one broken peer must not take the policy of all away.
+ *
+ *   vault.cc            connections, and who sees what
+ *   vault_making.cc     tokens on demand
+ *   vault_pins.cc       PINs: what they are, and who is told
+ *   vault_turning.cc    PINs that are being changed: who changes them, and that it is one at a time
+ *   vault_commands.cc   what an administrator may ask
  */
 #pragma once
 #include <deque>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -49,6 +56,7 @@
 #include "master_keys.h"
 #include "policy.h"
 #include "record_io.h"
+#include "vault_admins.h"
 #include "vault_state.h"
 
 namespace mp11 {
@@ -57,12 +65,11 @@ class Vault {
  public:
   /*
    * `loop` outlives the vault. `state` is nullptr, and `keys` have none, where the policy needs
-   * none. `control` is the
-   * socket to [priv]; when it hangs up, portfolios that are under way are still delivered, and then
-   * the loop stops.
+   * none. `control` is the socket to [priv]; when it hangs up, portfolios that are under way are
+   * still delivered, and then the loop stops. `admins` listens for administrators, or is none.
    */
   Vault(EventLoop* loop, Policy policy, std::unique_ptr<VaultState> state, MasterKeys keys,
-        UniqueFd control);
+        UniqueFd control, UniqueFd admins = {});
   Vault(const Vault&) = delete;
 
   size_t connections() const { return connections_.size(); }
@@ -73,7 +80,8 @@ class Vault {
   struct SeenLayer {
     const PolicyLayer* layer;
     BackendToken at_backend;
-    uint32_t number; /* of its backend, in Connection::backends */
+    uint32_t number;        /* of its backend, in Connection::backends */
+    std::string token = {}; /* as it is called here: what its PIN lies under */
     std::optional<VaultState::DemandedToken> demanded = {}; /* at_backend is its name alone */
   };
   struct SeenToken {
@@ -105,6 +113,16 @@ class Vault {
     std::deque<Wish> waiting;
   };
   using Scope = std::pair<uint32_t, uint32_t>; /* backend, uid */
+  /* A PIN that is being changed, while somebody wants to log in with it. */
+  struct Turning {
+    uint64_t connection = 0; /* whose monitor was told to */
+    uint64_t number = 0;     /* VaultState::PinRow::begun */
+    EventLoop::TimerId patience = 0;
+    std::deque<uint64_t> waiting; /* connections */
+  };
+  using PinName = VaultState::PinName;
+  using PinRow = VaultState::PinRow;
+  using PinKind = VaultState::PinKind;
   /* One row for each request from [priv]: its type, in which phases of the connection, who answers.
    */
   struct Row {
@@ -120,6 +138,8 @@ class Vault {
   bool answer_connection(RecordBuffer& record);
   bool answer_allowed(RecordBuffer& record);
   bool answer_end(RecordBuffer& record);
+  bool answer_stop(RecordBuffer& record);
+  bool heard(Connection* connection, const RecordBuffer& record);
   Connection* find(uint64_t name);
 
   /* False when the verdict is not one to act on. */
@@ -132,7 +152,7 @@ class Vault {
                               Connection* connection);
   Result<VaultState::DemandedToken> demanded(const PolicyBackend& backend,
                                              const std::string& token);
-  void derive_pin(const SeenLayer& layer, PinPurpose purpose, StoredPin* pin) const;
+  bool derive_pin(const SeenLayer& layer, PinPurpose purpose, StoredPin* pin) const;
   void queue_portfolio(Connection* connection);
   void queue_pin(const SeenLayer& layer, Connection* connection);
   void flush(Connection* connection);
@@ -149,6 +169,44 @@ class Vault {
   const SeenLayer* demanded_layer(const Connection& connection, const std::string& id) const;
   void forget(uint64_t name);
 
+  /* vault_pins.cc */
+  struct Pins {
+    StoredPin pin{}, next{}; /* of size 0: there is none */
+    Pins() = default;
+    Pins(const Pins&) = delete;
+    ~Pins();
+  };
+  static bool keeps_pin(const SeenLayer& layer);
+  PinName pin_name(const SeenLayer& layer) const;
+  Status read_pins(const SeenLayer& layer, Pins* pins);
+  Status open_row(const PinName& name, const PinRow& row, Pins* pins) const;
+  Status derive_row(const PinName& name, const PinRow& row, const VaultState::DemandedToken& token,
+                    Pins* pins) const;
+  LayerName layer_name(const SeenLayer& layer) const;
+  const SeenLayer* layer_of(const Connection& connection, const LayerName& name) const;
+  const SeenLayer* layer_of(const Connection& connection, const PinName& name) const;
+  void send_pins(Connection* connection, const SeenLayer& layer, TurnVerdict verdict);
+  void tell_pins(const PinName& name);
+
+  /* vault_turning.cc. False: the monitor asks for, or tells, what it may not. */
+  bool asked_to_turn(Connection* connection, const PinTurn& request);
+  bool told_of_turning(Connection* connection, const PinTurn& report);
+  Status end_turn(const PinName& name, uint64_t number, const PinTurn& report);
+  void next_turner(const PinName& name);
+  void give_up_turnings(uint64_t connection);
+
+  /* vault_commands.cc */
+  VaultAnswer serve(const VaultRequest& request, const PeerCredentials& who,
+                    std::vector<VaultEntry>* entries);
+  Status list_pins(std::vector<VaultEntry>* entries);
+  Status set_command(const VaultRequest& request, bool* changing);
+  Status rotate_command(const VaultRequest& request);
+  Status export_command(const VaultRequest& request, VaultAnswer* answer);
+  Status rekey_command(std::string* text);
+  Status remove_command(const VaultRequest& request);
+  Result<PinName> named(const VaultRequest& request);
+  Result<VaultState::DemandedToken> made_token(const PinName& name);
+
   /* [priv] has hung up: stops the loop when nothing is left to be sent. */
   void stop_when_sent();
   template <class T>
@@ -159,6 +217,9 @@ class Vault {
   std::unique_ptr<VaultState> state_;
   MasterKeys keys_;
   std::map<Scope, Making> makings_;
+  std::map<PinName, Turning> turnings_;
+  std::set<PinName> stuck_; /* being changed, and neither PIN is right: until one is set */
+  std::unique_ptr<VaultAdmins> admins_;
   Watch control_;
   std::map<uint64_t, Connection> connections_;
 };

@@ -26,7 +26,8 @@
  *
  * Descriptors: 0 and 1 /dev/null; 2 pipe to multip11-log; 3 control socket to [priv]; 4 the policy,
  * a sealed memfd; 5, where the policy needs a state, the directory of that; 6, where it has tokens
- * on demand, the master keys, a sealed memfd.
+ * on demand or pin = vault, the master keys, a sealed memfd; 7, then, the socket that
+ * administrators connect to.
  *
  * Trust: the sandbox stands before the first octet is read. The policy is [priv]'s and checked all
  * the same; a vault that cannot read it does not start.
@@ -48,7 +49,7 @@ namespace {
 /* Larger than the largest policy: 65536 rules, 16384 layers, 4096 filters and PINs. */
 constexpr size_t kPolicyOctets = 64u << 20;
 
-constexpr int kStateFd = 5, kKeysFd = 6;
+constexpr int kStateFd = 5, kKeysFd = 6, kAdminsFd = 7;
 constexpr size_t kKeysOctets = 128u << 10;
 constexpr size_t kStateOctets = 1u << 30; /* the database: some hundred for each token */
 
@@ -81,6 +82,7 @@ int vault_main(int argc, char** argv) {
   limits.files = kKeepLimit;   /* two sockets for each connection */
   limits.file_size = 1u << 20; /* the seccomp filter is compiled through a memfd, which counts */
   const bool has_keys = is_open(kKeysFd);
+  UniqueFd admins(has_keys && is_open(kAdminsFd) ? kAdminsFd : -1);
   const bool has_state = enter_state_directory(); /* before there is another descriptor 5 */
   Result<EventLoop> loop = EventLoop::create();
   if (!loop) fatal("%s", loop.error().text.c_str());
@@ -106,7 +108,8 @@ int vault_main(int argc, char** argv) {
     state = std::move(*opened);
     if (has_keys) keys = read_keys(UniqueFd(kKeysFd), state.get());
   }
-  Vault vault(&*loop, std::move(*policy), std::move(state), std::move(keys), UniqueFd(3));
+  Vault vault(&*loop, std::move(*policy), std::move(state), std::move(keys), UniqueFd(3),
+              std::move(admins));
   loop->run();
   return 0;
 }

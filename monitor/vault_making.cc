@@ -62,12 +62,14 @@ const Vault::SeenLayer* Vault::demanded_layer(const Connection& connection,
   return nullptr;
 }
 
-void Vault::derive_pin(const SeenLayer& layer, PinPurpose purpose, StoredPin* pin) const {
+bool Vault::derive_pin(const SeenLayer& layer, PinPurpose purpose, StoredPin* pin) const {
   const VaultState::DemandedToken& token = *layer.demanded;
   const PolicyBackend& backend = policy_.backends()[layer.layer->backend];
-  if (!keys_.derive(token.key, backend.name, token.id, purpose, pin))
-    fatal("no PIN can be derived"); /* demanded() has seen that there is the key */
-  if (token.made && purpose == PinPurpose::kUser) pin->size = token.pin_size;
+  const bool user = purpose == PinPurpose::kUser;
+  if (!keys_.derive(user ? token.user_key : token.key, backend.name, token.id, purpose, pin))
+    return false; /* another vault knows of more keys */
+  if (token.made && user) pin->size = token.pin_size;
+  return true;
 }
 
 /* What at most one monitor at a time makes a token in. */
@@ -166,9 +168,10 @@ void Vault::answer_maker(const Wish& wish, MakeVerdict verdict) {
     Result<VaultState::DemandedToken> known =
         state_->demanded_by_id(wish.id); /* it may have been made since the portfolio */
     if (known) as_known.demanded = std::move(*known);
-    derive_pin(as_known, PinPurpose::kUser, &answer.user);
-    if (verdict == kMakeIt) derive_pin(as_known, PinPurpose::kSecurityOfficer, &answer.so);
-    if (!known) answer.answer = kTokenIsNot;
+    const bool derived =
+        derive_pin(as_known, PinPurpose::kUser, &answer.user) &&
+        (verdict != kMakeIt || derive_pin(as_known, PinPurpose::kSecurityOfficer, &answer.so));
+    if (!known || !derived) answer.answer = kTokenIsNot;
   }
   const uint8_t* octets = reinterpret_cast<const uint8_t*>(&answer);
   connection->unsent.emplace_back(octets, octets + sizeof answer);

@@ -21,13 +21,11 @@
  * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
-#include "vault_state.h"
-
-#include <sqlite3.h>
 #include <sys/random.h>
 
 #include <cerrno>
-#include <string_view>
+
+#include "vault_statement.h"
 
 namespace mp11 {
 namespace {
@@ -52,39 +50,14 @@ constexpr char kTables[] =
     " begun INTEGER NOT NULL, PRIMARY KEY (backend, token)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE key (number INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL) STRICT;"
     "PRAGMA user_version = 1;";
+/* Also of a database that was made before there were such PINs. */
+constexpr char kPinTable[] =
+    "CREATE TABLE IF NOT EXISTS pin (kind INTEGER NOT NULL, backend TEXT NOT NULL,"
+    " token TEXT NOT NULL, key INTEGER NOT NULL, sealed BLOB NOT NULL, next_key INTEGER NOT NULL,"
+    " next BLOB NOT NULL, begun INTEGER NOT NULL, started INTEGER NOT NULL,"
+    " changed INTEGER NOT NULL, PRIMARY KEY (kind, backend, token)) STRICT, WITHOUT ROWID;";
 
 }  // namespace
-
-/* One prepared statement; what is bound must outlive it. */
-class VaultState::Statement {
- public:
-  Statement(sqlite3* database, const char* sql) {
-    (void)sqlite3_prepare_v2(database, sql, -1, &statement_, nullptr);
-  }
-  ~Statement() { sqlite3_finalize(statement_); }
-  Statement(const Statement&) = delete;
-  Statement& bind(int place, std::string_view text) {
-    if (statement_ != nullptr)
-      sqlite3_bind_text(statement_, place, text.data(), static_cast<int>(text.size()),
-                        SQLITE_STATIC);
-    return *this;
-  }
-  Statement& bind(int place, uint32_t number) {
-    if (statement_ != nullptr) sqlite3_bind_int64(statement_, place, number);
-    return *this;
-  }
-  /* SQLITE_ROW, SQLITE_DONE, or an error. */
-  int step() { return statement_ != nullptr ? sqlite3_step(statement_) : SQLITE_ERROR; }
-  bool is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
-  int64_t number(int column) const { return sqlite3_column_int64(statement_, column); }
-  std::string text(int column) const {
-    const unsigned char* text = sqlite3_column_text(statement_, column);
-    return text != nullptr ? reinterpret_cast<const char*>(text) : "";
-  }
-
- private:
-  sqlite3_stmt* statement_ = nullptr;
-};
 
 VaultState::~VaultState() { sqlite3_close(database_); }
 
@@ -116,21 +89,9 @@ Result<std::unique_ptr<VaultState>> VaultState::open(const std::string& file) {
                         "of format " + std::to_string(kFormat)};
   if (format == 0)
     if (Status status = state->execute(kTables); !status) return failed(status.error());
+  if (Status status = state->execute(kPinTable); !status) return failed(status.error());
   if (Status status = state->execute("COMMIT"); !status) return failed(status.error());
   return state;
-}
-
-template <class F>
-auto VaultState::transaction(F work) -> decltype(work()) {
-  if (Status status = execute("BEGIN IMMEDIATE"); !status) return status.error();
-  auto done = work();
-  Status ended = execute(done ? "COMMIT" : "ROLLBACK");
-  if (done && !ended) {
-    const Error why = ended.error();
-    (void)execute("ROLLBACK");
-    return why;
-  }
-  return done;
 }
 
 Result<uint32_t> VaultState::uid_of(const std::string& backend, const std::string& token,
@@ -140,6 +101,20 @@ Result<uint32_t> VaultState::uid_of(const std::string& backend, const std::strin
 
 /* ---- tokens on demand */
 
+/* The master key of the user's PIN, which is not the SO's once it was changed. */
+std::string VaultState::demanded_where(const char* condition) {
+  return std::string(
+             "SELECT id, made, pin_size, key, coalesce((SELECT pin.key FROM pin WHERE kind = 2"
+             " AND pin.backend = token.backend AND pin.token = token.token), key),"
+             " backend, token FROM token ") +
+         condition;
+}
+
+VaultState::DemandedToken VaultState::demanded_of(const Statement& row) {
+  auto small = [&row](int column) { return static_cast<uint32_t>(row.number(column)); };
+  return DemandedToken{row.text(0), row.number(1) != 0, small(2), small(3), small(4)};
+}
+
 Result<VaultState::DemandedToken> VaultState::demanded(const std::string& backend,
                                                        const std::string& token, uint32_t key) {
   return transaction([&] { return find_or_demand(backend, token, key); });
@@ -148,13 +123,10 @@ Result<VaultState::DemandedToken> VaultState::demanded(const std::string& backen
 Result<VaultState::DemandedToken> VaultState::find_or_demand(const std::string& backend,
                                                              const std::string& token,
                                                              uint32_t key) {
-  Statement known(database_,
-                  "SELECT id, made, pin_size, key FROM token WHERE backend = ? AND token = ?");
+  const std::string sql = demanded_where("WHERE backend = ? AND token = ?");
+  Statement known(database_, sql.c_str());
   const int answer = known.bind(1, backend).bind(2, token).step();
-  if (answer == SQLITE_ROW)
-    return DemandedToken{known.text(0), known.number(1) != 0,
-                         static_cast<uint32_t>(known.number(2)),
-                         static_cast<uint32_t>(known.number(3))};
+  if (answer == SQLITE_ROW) return demanded_of(known);
   if (answer != SQLITE_DONE) return error();
   uint8_t random[16];
   if (::getrandom(random, sizeof random, 0) != sizeof random) return Error{errno, "getrandom"};
@@ -163,18 +135,19 @@ Result<VaultState::DemandedToken> VaultState::find_or_demand(const std::string& 
     constexpr char kDigits[] = "0123456789abcdef";
     fresh.id.append({kDigits[octet >> 4], kDigits[octet & 15]});
   }
-  fresh.key = key;
+  fresh.key = fresh.user_key = key;
   Statement add(database_, "INSERT INTO token VALUES (?, ?, ?, 0, 0, ?, 0)");
-  if (add.bind(1, backend).bind(2, token).bind(3, fresh.id).bind(4, key).step() != SQLITE_DONE)
+  if (add.bind(1, backend).bind(2, token).bind(3, fresh.id).bind(4, uint64_t{key}).step() !=
+      SQLITE_DONE)
     return error();
   return fresh;
 }
 
 Result<VaultState::DemandedToken> VaultState::demanded_by_id(const std::string& id) {
-  Statement known(database_, "SELECT id, made, pin_size, key FROM token WHERE id = ?");
+  const std::string sql = demanded_where("WHERE id = ?");
+  Statement known(database_, sql.c_str());
   if (known.bind(1, id).step() != SQLITE_ROW) return error();
-  return DemandedToken{known.text(0), known.number(1) != 0, static_cast<uint32_t>(known.number(2)),
-                       static_cast<uint32_t>(known.number(3))};
+  return demanded_of(known);
 }
 
 Result<uint64_t> VaultState::begin_making(const std::string& id) {
@@ -195,7 +168,7 @@ Status VaultState::end_making(const std::string& id, uint64_t number, uint32_t p
     Statement end(
         database_,
         "UPDATE token SET made = 1, pin_size = ? WHERE id = ? AND made = 0 AND begun = ?");
-    end.bind(1, pin_size).bind(2, id).bind(3, static_cast<uint32_t>(number));
+    end.bind(1, uint64_t{pin_size}).bind(2, id).bind(3, number);
     if (end.step() != SQLITE_DONE) return error();
     if (sqlite3_changes(database_) == 1) return ok();
     return Error{0, "somebody else has been told to make it"};
@@ -205,9 +178,9 @@ Status VaultState::end_making(const std::string& id, uint64_t number, uint32_t p
 Status VaultState::know_key(uint32_t number, const std::string& fingerprint) {
   return transaction([&]() -> Status {
     Statement add(database_, "INSERT OR IGNORE INTO key VALUES (?, ?)");
-    if (add.bind(1, number).bind(2, fingerprint).step() != SQLITE_DONE) return error();
+    if (add.bind(1, uint64_t{number}).bind(2, fingerprint).step() != SQLITE_DONE) return error();
     Statement known(database_, "SELECT fingerprint FROM key WHERE number = ?");
-    if (known.bind(1, number).step() != SQLITE_ROW) return error();
+    if (known.bind(1, uint64_t{number}).step() != SQLITE_ROW) return error();
     if (known.text(0) == fingerprint) return ok();
     return Error{0, "line " + std::to_string(number) +
                         " of master-key is not what it was when PINs were derived from it; put "
@@ -230,12 +203,13 @@ Result<uint32_t> VaultState::find_or_give(const std::string& backend, const std:
   }
   if (answer != SQLITE_DONE) return error();
   Statement highest(database_, "SELECT max(uid) FROM scope WHERE uid BETWEEN ? AND ?");
-  if (highest.bind(1, first).bind(2, last).step() != SQLITE_ROW) return error();
+  if (highest.bind(1, uint64_t{first}).bind(2, uint64_t{last}).step() != SQLITE_ROW) return error();
   const int64_t next = highest.is_null(0) ? first : highest.number(0) + 1;
   if (next > last) return Error{0, "all of uids = " + range + " are given; widen it"};
   const uint32_t uid = static_cast<uint32_t>(next);
   Statement give(database_, "INSERT INTO scope (backend, token, uid) VALUES (?, ?, ?)");
-  if (give.bind(1, backend).bind(2, token).bind(3, uid).step() != SQLITE_DONE) return error();
+  if (give.bind(1, backend).bind(2, token).bind(3, uint64_t{uid}).step() != SQLITE_DONE)
+    return error();
   return uid;
 }
 

@@ -26,8 +26,11 @@
  * own. Nothing of it is ever forgotten by itself.
  *
  *   scope    of each backend with isolate = token: its tokens' names, and each one's uid
- *   token    tokens on demand: the name that each has in the library, whether it has been made, how
- *            often somebody was told to make it, and its PIN's length and master key
+ *   token    tokens on demand: the name that each has in the library, whether it has been made,
+ *            with which master key's PIN of how many octets, and how often somebody was told to
+ *            make it
+ *   pin      PINs, encrypted (pin_box.h), and what they are being changed to; of tokens on demand
+ *            the numbers of their keys alone
  *   key      what tells the master keys, by their number, from others
  *
  * Trust: the directory is the vault's alone. That the database cannot be read, or says what cannot
@@ -38,8 +41,12 @@
  */
 #pragma once
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "result.h"
 
@@ -68,6 +75,7 @@ class VaultState {
     bool made = false;
     uint32_t pin_size = 0; /* once it is */
     uint32_t key = 0;      /* number of the master key that its PINs come from */
+    uint32_t user_key = 0; /* the same, of the user's alone: it may have been changed since */
   };
   /* The token on demand of that name; one that nobody has asked for yet has a new id, and `key`. */
   Result<DemandedToken> demanded(const std::string& backend, const std::string& token,
@@ -79,6 +87,38 @@ class VaultState {
    */
   Result<uint64_t> begin_making(const std::string& id);
   Status end_making(const std::string& id, uint64_t number, uint32_t pin_size);
+  struct NamedToken {
+    std::string backend, token;
+    DemandedToken what;
+  };
+  /* All of them. */
+  Result<std::vector<NamedToken>> all_demanded();
+
+  /* PINs: vault_state_pins.cc. */
+  enum class PinKind : uint32_t { kVault = 1, kDerived = 2 };
+  struct PinName {
+    PinKind kind;
+    std::string backend, token;
+    auto operator<=>(const PinName&) const = default;
+  };
+  struct PinRow {
+    uint32_t key = 0;
+    std::vector<uint8_t> sealed = {}; /* of kVault */
+    uint32_t next_key = 0;            /* 0: it is not being changed */
+    std::vector<uint8_t> next = {};   /* of kVault, then */
+    uint64_t begun = 0;               /* counts who was told to change it */
+    uint64_t started = 0;             /* the same, as it was when the change was asked for */
+    uint64_t changed_s = 0;           /* CLOCK_REALTIME */
+  };
+  using PinRows = std::map<PinName, PinRow>;
+  Result<std::optional<PinRow>> pin(const PinName& name);
+  Result<PinRows> pins();
+  /* What `work` makes of a row, or of the lack of one; nothing when it fails. */
+  Status change_pin(const PinName& name,
+                    const std::function<Status(std::optional<PinRow>* row)>& work);
+  /* The same of all that there are, whose names stay. */
+  Status change_pins(const std::function<Status(PinRows* rows)>& work);
+
   /* The first fingerprint of a key is kept; an error when it had another. */
   Status know_key(uint32_t number, const std::string& fingerprint);
 
@@ -91,6 +131,12 @@ class VaultState {
   auto transaction(F work) -> decltype(work());
   Result<DemandedToken> find_or_demand(const std::string& backend, const std::string& token,
                                        uint32_t key);
+  static std::string demanded_where(const char* condition);
+  static DemandedToken demanded_of(const Statement& row);
+  static PinRow pin_of(const Statement& row, int first);
+  Result<std::optional<PinRow>> find_pin(const PinName& name);
+  Result<PinRows> find_pins();
+  Status put_pin(const PinName& name, const PinRow& row);
   Error error() const;
   Result<uint32_t> find_or_give(const std::string& backend, const std::string& token,
                                 uint32_t first, uint32_t last);

@@ -32,6 +32,7 @@
 # attack: sends-descriptors descriptors that nobody asked for stay nowhere in [priv]
 # attack: large-record a record larger than any ends it
 # attack: speaks-to-vault words to the vault end it
+# attack: unasked-change cannot make the vault forget a PIN by saying that it was changed
 # attack: foreign-backend gets no process and no lock of a backend outside of its portfolio
 # attack: foreign-lock holds the lock of its own backend; who uses another logs in meanwhile
 # attack: lock-after-death its end frees the lock that it held
@@ -48,6 +49,7 @@ need_root "the attacker is another user"
 owned monitor
 install -m 755 "$(find_program multip11)" "$LIBEXEC/multip11" || give_up "no multip11"
 status() { "$LIBEXEC/multip11" status --socket "$MULTIP11_TMP/run/status.sock"; }
+(umask 077 && openssl rand -hex 32 >master.key) || give_up "no master key"
 backend_softhsm hsm mine
 mine=$BACKEND_TEXT
 backend_softhsm other others
@@ -57,6 +59,9 @@ log-level = verbose
 log-rate = 10000
 $mine
 $BACKEND_TEXT
+state-directory = "$MULTIP11_TMP/state"
+master-key = "$MULTIP11_TMP/master.key"
+token kept { layer { backend = hsm token = mine pin = vault } allow = {"uid:61998"} }
 token mine { layer { backend = hsm token = mine } access = read-write
   allow = {"uid:61998", "uid:0"} }
 token others { layer { backend = other token = others } access = read-write allow = {"uid:0"} }
@@ -91,7 +96,7 @@ while attacker record $number; ! said "no more records"; do
   said "attack record no" && ended=-1000
   number=$((number + 1))
 done
-attack_equal other-records "30 of 30" "$ended of $number"
+attack_equal other-records "32 of 32" "$ended of $number"
 number=0 ended=0
 while attacker layer $number; ! said "no more layers"; do
   said "multip11-monitor.* broke the form of its records; killed" && ended=$((ended + 1))
@@ -112,6 +117,14 @@ attack sends-descriptors kept_none "$before"
 attacker vault
 attack_match speaks-to-vault 'the monitor sent something; ended' "$(cat "$daemon_log")"
 check "speaks-to-vault: it did not live on" not said "attack vault no"
+
+admin() { "$(find_program multip11)" vault --socket run/vault.sock --yes "$@" 2>&1; }
+admin set hsm mine <<<"kept-pin" && admin rotate hsm mine || not_ok "no PIN to be changed"
+attacker turned
+check "unasked-change: it knew the layer" said "layer hsm mine"
+check_match "unasked-change: it is ended" 'the monitor sent something; ended' "$(cat "$daemon_log")"
+attack_match unasked-change '^kept-pin$' "$(admin export hsm mine)"
+check_equal "unasked-change: the new one is kept as well" 2 "$(admin export hsm mine 2>/dev/null | wc -l)"
 attacker ask
 attack_match foreign-backend '^.*asked 0 1 1 1$' "$(cat "$daemon_log")"
 check "foreign-backend: it was never started for it" not said "backend other is process"

@@ -31,6 +31,7 @@
  *   descriptors asks for a backend, with descriptors beside the record
  *   large       a record larger than any
  *   vault       speaks to the vault as if it were auth
+ *   turned      tells the vault that it has changed the PIN of a layer, which nobody told it to
  *   lock        takes its own backend's lock and keeps it
  *   layer N     says number N of kLayers, about a layer that is none of its client's
  *   flood       says very often of very many layers that they are left out, and stays
@@ -42,6 +43,7 @@
 
 #include "connection.h"
 #include "owned.h"
+#include "vault_records.h"
 
 using namespace mp11;
 using namespace owned;
@@ -50,6 +52,8 @@ namespace {
 
 constexpr int kControl = 3;
 constexpr int kMs = 500;
+
+LayerName kept_layer; /* of the portfolio, with a PIN of the vault's */
 
 struct Row {
   RecordType type;
@@ -72,6 +76,10 @@ constexpr Row kRecords[] = {
     {RecordType::kPortfolioPin, sizeof(PortfolioPin)},
     {RecordType::kPortfolioBackend, sizeof(PortfolioBackend)},
     {RecordType::kPortfolioEnd, sizeof(PortfolioEnd)},
+    {RecordType::kTurnPin, sizeof(PinTurn)},
+    {RecordType::kPinTurned, sizeof(PinTurn)},
+    {RecordType::kLayerPin, sizeof(LayerPin)},
+    {RecordType::kVaultRequest, sizeof(VaultRequest)},
     {RecordType::kNetStart, sizeof(NetStart)},
     {RecordType::kMonitorStart, sizeof(MonitorStart)},
     {RecordType::kSpawned, sizeof(Spawned)},
@@ -184,6 +192,15 @@ void act(const std::string& mode, int vault) {
     send_record(vault, verdict);
     ::sleep(10);
     say("attack vault no");
+  } else if (mode == "turned") {
+    PinTurn told = make_record<PinTurn>(RecordType::kPinTurned);
+    told.layer = kept_layer;
+    told.outcome = kTurnDone;
+    told.pin_size = kDerivedPin;
+    say(std::string("layer ") + kept_layer.backend + " " + kept_layer.at_backend.label);
+    send_record(vault, told);
+    ::sleep(10);
+    say("attack turned no");
   } else if (mode == "lock") {
     int mine = spawn(0, 1, &got), others = spawn(1, 1, &more);
     bool locked = got.size() == 2 && ::flock(got[1].get(), LOCK_EX | LOCK_NB) == 0;
@@ -202,9 +219,17 @@ void act(const std::string& mode, int vault) {
 /* Until [priv] has heard of the portfolio. */
 void attack(const std::string& mode, int vault) {
   RecordBuffer record;
+  std::vector<PortfolioBackend> backends;
   for (int i = 0; i < 100; i++) {
     RecordStatus status = receive(&record, vault, 20 * kMs);
     if (status != RecordStatus::kOk || record.type() == RecordType::kPortfolioEnd) break;
+    if (const auto* one = record.as<PortfolioBackend>(RecordType::kPortfolioBackend))
+      backends.push_back(*one);
+    const auto* layer = record.as<PortfolioLayer>(RecordType::kPortfolioLayer);
+    if (layer == nullptr || layer->pin != kPinStored) continue;
+    for (const PortfolioBackend& one : backends)
+      if (one.backend == layer->backend) std::memcpy(kept_layer.backend, one.name, sizeof one.name);
+    kept_layer.at_backend = layer->at_backend;
   }
   act(mode, vault);
   say("done " + mode);

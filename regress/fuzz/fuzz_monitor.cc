@@ -132,6 +132,10 @@ Portfolio layered(uint8_t choice) {
     pin->append("5678", 4);
     all.layers.back().pin = kPinStored;
     all.pins.push_back(std::move(pin));
+    if ((choice & 8) != 0) { /* which is being changed */
+      auto next = std::make_shared<SecureBuffer>(kDerivedPin);
+      all.next_pins.push_back(std::move(next));
+    }
   }
   if ((choice & 1) == 0) return all;
   FilterPlan filter{};
@@ -220,7 +224,7 @@ class World : public MonitorHost {
       else if (what < 230)
         die(what);
       else if (what < 240)
-        answer_maker(in_.u8());
+        answer(in_.u8());
       else
         behave();
     }
@@ -247,6 +251,17 @@ class World : public MonitorHost {
     FUZZ_REQUIRE(pin_size == 0 || (pin_size >= kLeastDerivedPin && pin_size <= kDerivedPin));
     made_ = pin_size != 0;
     vault_ = VaultState::kTold;
+  }
+  void ask_to_turn(const LayerName& layer) override {
+    FUZZ_REQUIRE(turn_ == Turn::kIdle);
+    turn_ = Turn::kAsked;
+    turning_ = layer;
+  }
+  void tell_turned(const LayerName&, TurnOutcome outcome, uint32_t pin_size, uint64_t) override {
+    FUZZ_REQUIRE(turn_ == Turn::kGranted);
+    FUZZ_REQUIRE(outcome == kTurnDone ? pin_size >= kLeastDerivedPin && pin_size <= kDerivedPin
+                                      : pin_size == 0);
+    turn_ = Turn::kIdle;
   }
   void changed() override {
     for (Run& run : runs_)
@@ -790,12 +805,32 @@ class World : public MonitorHost {
 
   /* ---- the vault ---- */
 
+  void answer(uint8_t how) {
+    if (how == 0 || !answer_turn(how)) answer_maker(how);
+  }
+
+  bool answer_turn(uint8_t how) {
+    if (turn_ != Turn::kAsked) return false;
+    constexpr TurnVerdict kVerdicts[] = {kTurnNot, kPinIs, kTurnIt, kTurnItAgain};
+    LayerPin news{};
+    news.layer = turning_;
+    news.verdict = kVerdicts[how % 4];
+    news.pin.size = 4;
+    std::memcpy(news.pin.pin, "5678", 4);
+    if (news.verdict != kPinIs) news.next.size = kDerivedPin;
+    turn_ = how % 4 > 1 ? Turn::kGranted : Turn::kIdle;
+    monitor_.pin_changed(&news);
+    return true;
+  }
+
   /* It answers when it likes, and may be gone; true when there was something to answer. */
   bool answer_maker(uint8_t how) {
     if (vault_ != VaultState::kAsked && vault_ != VaultState::kTold && how != 0) return false;
     if (how == 0) {
       vault_ = VaultState::kIdle;
+      turn_ = Turn::kIdle;
       monitor_.make_answered(nullptr);
+      monitor_.pin_changed(nullptr);
       return true;
     }
     MakeAnswer answer{};
@@ -818,7 +853,7 @@ class World : public MonitorHost {
     behave();
     for (const Run& run : runs_) FUZZ_REQUIRE(run.state == Run::State::kFree);
     for (const Backend& backend : backends_) FUZZ_REQUIRE(backend.locked_by == nullptr);
-    FUZZ_REQUIRE(vault_ == VaultState::kIdle);
+    FUZZ_REQUIRE(vault_ == VaultState::kIdle && turn_ == Turn::kIdle);
   }
 
   /* Everybody does what he is asked to, until nothing is left to do. */
@@ -832,6 +867,7 @@ class World : public MonitorHost {
       }
       progress |= happen(0, true);
       progress |= vault_waits() && answer_maker(2);
+      progress |= answer_turn(2);
       if (!progress) break;
     }
   }
@@ -841,6 +877,9 @@ class World : public MonitorHost {
   enum class VaultState { kIdle, kAsked, kGranted, kTold };
   VaultState vault_ = VaultState::kIdle;
   bool made_ = false;
+  enum class Turn { kIdle, kAsked, kGranted };
+  Turn turn_ = Turn::kIdle;
+  LayerName turning_{};
   Input in_;
   Portfolio plan_;
   std::array<Backend, kBackendCount> backends_;

@@ -143,6 +143,7 @@ const Attempt kAttempts[] = {
     {"bind", [] { return sys(SYS_bind, 0, 0, 0); }, false, kRemote},
     {"connect", [] { return sys(SYS_connect, 0, 0, 0); }, false, kRemote | set({Program::kLog})},
     {"accept", [] { return sys(SYS_accept, 0, 0, 0); }},
+    {"accept4", [] { return sys(SYS_accept4, 0, 0, 0, 0); }, false, set({Program::kVaultState})},
 
     {"execve",
      [] {

@@ -223,8 +223,8 @@ BOOST_AUTO_TEST_CASE(a_pin_in_a_file) {
   BOOST_TEST(error("file:" + dir.file("pin")).find("chmod 600") != std::string::npos);
   BOOST_TEST(error("file:pin").find("/ABSOLUTE/PATH") != std::string::npos);
   BOOST_TEST(error("file:/nonexistent/pin").find("No such file") != std::string::npos);
-  BOOST_TEST(error("vault").find("not built yet") != std::string::npos);
-  BOOST_TEST(error("pin").find("write client, none or") != std::string::npos);
+  BOOST_TEST(error("vault").find("pin = vault") != std::string::npos);
+  BOOST_TEST(error("pin").find("write client, none, vault or") != std::string::npos);
 }
 
 /* Names and patterns become bits; both lists of a kind may stand together. */
@@ -476,7 +476,9 @@ BOOST_AUTO_TEST_CASE(tokens) {
           "} allow = {\"a@B\"}",
           "once more"));
   BOOST_TEST(bad("layer { backend = hsm pin = vault } allow = {\"a@B\"}",
-                 "is not built yet; write client, none or"));
+                 "a token with a name; add token = LABEL"));
+  BOOST_TEST(
+      bad("layer { backend = hsm pin = vault token = a } allow = {\"a@B\"}", "add master-key = "));
   BOOST_TEST(bad("layer { backend = hsm pin = derived } allow = {\"a@B\"}",
                  "write on-demand = yes, or client"));
   dir.write("key", std::string(64, 'a') + "\n", 0600);
@@ -493,7 +495,7 @@ BOOST_AUTO_TEST_CASE(tokens) {
   BOOST_TEST(bad_demand("on-demand = yes token = a", "stays empty"));
   BOOST_TEST(only_error(
       dir, head + "token T { layer { backend = hsm " + demand + "token = a } allow = {\"a@B\"} }\n",
-      1, "add master-key = "));
+      5, "add master-key = "));
   BOOST_TEST(only_error(dir,
                         kUsers + std::string(kListener) + backend(dir) +
                             "token A { layer { backend = hsm } serial = 2522337e36b545b7 allow = "
@@ -501,7 +503,8 @@ BOOST_AUTO_TEST_CASE(tokens) {
                             "token Layered { layer { backend = hsm token = a } "
                             "layer { backend = hsm token = b } allow = {\"a@B\"} }\n",
                         6, "is that of token 'A'"));
-  BOOST_TEST(bad("layer { backend = hsm pin = given } allow = {\"a@B\"}", "client, none or"));
+  BOOST_TEST(
+      bad("layer { backend = hsm pin = given } allow = {\"a@B\"}", "client, none, vault or"));
   BOOST_TEST(bad("layer { backend = hsm allow = {} } allow = {\"a@B\"}", "names nobody"));
   BOOST_TEST(bad("layer { backend = hsm allow = {\"alice\"} } allow = {\"a@B\"}", "has no realm"));
   BOOST_TEST(bad("layer { backend = hsm access = read-write create = {} } allow = {\"a@B\"}",

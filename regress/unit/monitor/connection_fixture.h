@@ -338,10 +338,14 @@ class Daemon {
         layer.head = {RecordType::kPortfolioLayer, sizeof layer};
         (void)send_record(vault(), layer);
       }
-      for (const std::string& text : plan.pins) {
+      for (size_t n = 0; n < plan.pins.size(); n++) {
         auto record = make_record<PortfolioPin>(RecordType::kPortfolioPin);
-        record.pin.size = static_cast<uint32_t>(text.size());
-        std::memcpy(record.pin.pin, text.data(), std::min(text.size(), sizeof record.pin.pin));
+        auto put = [](const std::string& text, StoredPin* pin) {
+          pin->size = static_cast<uint32_t>(text.size());
+          std::memcpy(pin->pin, text.data(), std::min(text.size(), sizeof pin->pin));
+        };
+        put(plan.pins[n], &record.pin);
+        if (n < plan.next.size()) put(plan.next[n], &record.next);
         (void)send_record(vault(), record);
       }
       for (const FilterPlan& filter : plan.filters) {

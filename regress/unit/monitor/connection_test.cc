@@ -547,11 +547,20 @@ BOOST_AUTO_TEST_CASE(portfolios_that_are_none) {
     d->send_portfolio({backend_plan(0)}, {plan});
   });
   for (std::vector<std::string> pins :
-       std::vector<std::vector<std::string>>{{}, {""}, {std::string(253, '1')}, {"1", "2"}})
+       std::vector<std::vector<std::string>>{{}, {std::string(253, '1')}, {"1", "2"}})
     refused([pins](Daemon* d) {
       TokenPlan plan = token_plan(1, 0, 0);
       plan.layers[0].pin = kPinStored;
       plan.pins = pins;
+      d->send_portfolio({backend_plan(0)}, {plan});
+    });
+  for (const auto& [pin, next] : std::vector<std::pair<std::string, std::string>>{
+           {"", "new"}, {"old", std::string(253, '1')}})
+    refused([pin = pin, next = next](Daemon* d) {
+      TokenPlan plan = token_plan(1, 0, 0);
+      plan.layers[0].pin = kPinStored;
+      plan.pins = {pin};
+      plan.next = {next};
       d->send_portfolio({backend_plan(0)}, {plan});
     });
   refused([](Daemon* d) {

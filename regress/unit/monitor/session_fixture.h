@@ -213,6 +213,8 @@ class FakeLibrary {
         info->flags = slot->label.empty() ? 0 : CKF_TOKEN_INITIALIZED;
         if (!slot->pin.empty()) info->flags |= CKF_LOGIN_REQUIRED | CKF_USER_PIN_INITIALIZED;
         if (slot->wrong != 0) info->flags |= CKF_USER_PIN_COUNT_LOW;
+        if (slot->wrong == 2) info->flags |= CKF_USER_PIN_FINAL_TRY;
+        if (slot->wrong >= 3) info->flags |= CKF_USER_PIN_LOCKED;
         info->ulMinPinLen = 4;
         info->ulMaxPinLen = slot->most;
         return CKR_OK;
@@ -327,6 +329,19 @@ class FakeLibrary {
     return CKR_OK;
   }
 
+  CK_RV set_pin(const Session& session, const std::string& old, const std::string& fresh) {
+    Slot* slot = slot_of(session.slot);
+    if (slot->pin.empty()) return CKR_OK;
+    if ((session.flags & CKF_RW_SESSION) == 0) return CKR_SESSION_READ_ONLY;
+    if (slot->wrong >= 3) return CKR_PIN_LOCKED;
+    if (old != slot->pin) {
+      slot->wrong++;
+      return CKR_PIN_INCORRECT;
+    }
+    slot->pin = fresh;
+    return CKR_OK;
+  }
+
   CK_RV by_session(uint32_t function, const Word* w) {
     auto it = sessions.find(w[0]);
     if (it == sessions.end()) return CKR_SESSION_HANDLE_INVALID;
@@ -350,6 +365,9 @@ class FakeLibrary {
         if (!slot_of(session.slot)->logged_in) return CKR_USER_NOT_LOGGED_IN;
         slot_of(session.slot)->pin.assign(at<char>(w[1]), w[2]);
         return CKR_OK;
+      case kC_SetPIN:
+        return set_pin(session, std::string(at<char>(w[1]), w[2]),
+                       std::string(at<char>(w[3]), w[4]));
       case kC_Logout:
         if (Slot* slot = slot_of(session.slot); !slot->pin.empty())
           if (!std::exchange(slot->logged_in, false)) return CKR_USER_NOT_LOGGED_IN;
@@ -459,13 +477,14 @@ struct TokenPlan {
   std::vector<PortfolioLayer> layers;
   std::vector<FilterPlan> filters = {}; /* of its layers that are kLayerFiltered */
   std::vector<std::string> pins = {};   /* of those that are kPinStored */
+  std::vector<std::string> next = {};   /* of the same, what they are changed to; empty: not */
 };
 
 struct Plans {
   std::vector<PortfolioBackend> backends;
   std::vector<TokenPlan> tokens;
   Portfolio portfolio() const {
-    Portfolio all{backends, {}, {}, {}, {}};
+    Portfolio all{backends, {}, {}, {}, {}, {}};
     for (const TokenPlan& plan : tokens) {
       all.tokens.push_back(plan.token);
       all.tokens.back().layers = static_cast<uint32_t>(plan.layers.size());
@@ -475,6 +494,11 @@ struct Plans {
         auto kept = std::make_shared<SecureBuffer>();
         kept->append(pin.data(), pin.size());
         all.pins.push_back(std::move(kept));
+      }
+      for (const std::string& pin : plan.next) {
+        auto kept = std::make_shared<SecureBuffer>();
+        kept->append(pin.data(), pin.size());
+        all.next_pins.push_back(pin.empty() ? nullptr : std::move(kept));
       }
     }
     return all;
@@ -545,6 +569,15 @@ class World : public MonitorHost {
   void ask_to_make(const char* id) override { told.push_back("ask " + std::string(id)); }
   void tell_made(const char* id, uint32_t pin_size) override {
     told.push_back("made " + std::string(id) + " " + std::to_string(pin_size));
+  }
+  void ask_to_turn(const LayerName& layer) override {
+    told.push_back("turn " + std::string(layer.backend));
+  }
+  void tell_turned(const LayerName& layer, TurnOutcome outcome, uint32_t pin_size,
+                   uint64_t) override {
+    constexpr const char* kOutcomes[] = {"", "done", "refused", "unknown", "neither", "untried"};
+    told.push_back(std::string(layer.backend) + " " + kOutcomes[outcome] +
+                   (pin_size != 0 ? " " + std::to_string(pin_size) : ""));
   }
   void changed() override {
     for (auto& run : runs) run->waiting = false;
