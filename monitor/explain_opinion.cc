@@ -25,6 +25,8 @@
 
 #include <optional>
 
+#include "layer_prefix.h"
+
 namespace mp11 {
 namespace {
 
@@ -127,7 +129,26 @@ class Weighing {
                                 std::string(row.name));
   }
 
+  /* Takes the layer's prefixes off; false: no object of the layer has such a name. */
+  bool take_prefixes(ObjectFacts* facts, std::vector<std::string>* against) const {
+    const std::string label = label_prefix(layer_.prefix), id = id_prefix_hex(layer_.prefix);
+    auto take = [&](std::optional<std::string>* name, const std::string& before,
+                    const std::string& keyword) {
+      if (!*name || before.empty() || (*name)->empty()) return true;
+      if ((*name)->starts_with(before) && (*name)->size() > before.size()) {
+        (*name)->erase(0, before.size());
+        return true;
+      }
+      against->push_back("no object there is called so, by " + keyword);
+      return false;
+    };
+    return take(&facts->label, label, "label-prefix " + quoted(label)) &&
+           take(&facts->id_hex, id, "id-prefix " + id);
+  }
+
   void weigh_create(const FunctionRow& row) {
+    ObjectFacts named = question_.object.value_or(ObjectFacts{});
+    (void)take_prefixes(&named, &opinion_.passed);
     uint32_t classes = question_.object ? question_.object->class_bit : 0;
     if (row.number == kC_GenerateKeyPair) classes = kCreatePublicKey | kCreatePrivateKey;
     if (row.number == kC_GenerateKey && classes == 0) classes = kCreateSecretKey;
@@ -139,7 +160,8 @@ class Weighing {
                                 create_names(classes & ~layer_.creates).front());
   }
 
-  void weigh_object(const ObjectFacts& facts) {
+  void weigh_object(ObjectFacts facts) {
+    if (!take_prefixes(&facts, &opinion_.against)) return;
     opinion_.conditions.push_back("if the object lies there, which the library decides");
     const bool secret = (facts.class_bit & (kCreatePrivateKey | kCreateSecretKey)) != 0;
     if (layer_.pin == kPinNone && secret)

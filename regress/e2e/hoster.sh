@@ -71,6 +71,13 @@ fi
 
 # ---- The daemon
 
+safes=$MULTIP11_TMP/safes
+(umask 077 && openssl rand -hex 32 >master-key)
+mkdir -p skeleton/tokens
+printf '%s\n' 'directories.tokendir = @directory@/tokens' 'log.level = ERROR' \
+  >skeleton/softhsm2.conf.in
+chmod 755 skeleton skeleton/tokens
+chmod 644 skeleton/softhsm2.conf.in
 token_text() { # PERSON: the same layers for all, those of groups for their members
   echo "token \"$1's\" {"
   echo "  layer { backend = people token = $1 access = read-write required = yes }"
@@ -78,6 +85,11 @@ token_text() { # PERSON: the same layers for all, those of groups for their memb
     echo "  layer { backend = shared token = $g access = read-only allow = {\"group:$g\"} }"
   done
   echo "  layer { backend = shared token = company access = read-only pin = none }"
+  echo "  allow = {\"$1@$realm_name\", \"local:$1\"}"
+  echo "}"
+  # Which nobody makes.
+  echo "token \"$1's safe\" {"
+  echo "  layer { backend = safes token = $1 on-demand = yes access = read-write }"
   echo "  allow = {\"$1@$realm_name\", \"local:$1\"}"
   echo "}"
 }
@@ -88,6 +100,12 @@ configure_layers() {
   done
   echo "$people_backend"
   echo "$shared_backend"
+  echo "state-directory = \"$safes\" master-key = \"$MULTIP11_TMP/master-key\""
+  echo "backend safes {"
+  echo "  module = \"$SOFTHSM_MODULE\" skeleton = \"$MULTIP11_TMP/skeleton\" token-lock = yes"
+  as_root && echo "  uids = \"61800-61899\"" || echo "  isolate = token"
+  echo "  environment = {\"SOFTHSM2_CONF=%d/softhsm2.conf\"}"
+  echo "}"
   echo "group ops { file = \"$MULTIP11_TMP/ops.members\" }"
   echo "group dev { file = \"$MULTIP11_TMP/dev.members\" }"
   for g in ops dev; do
@@ -194,7 +212,7 @@ objects() { in_token "$1" "$2" -O | listed; }
 # ---- Who sees what
 
 portfolio() { # PERSON GROUP
-  check_equal "$mode: $1 sees these tokens" "$1's,desk of $2" "$(tokens $1)"
+  check_equal "$mode: $1 sees these tokens" "$1's,$1's safe,desk of $2" "$(tokens $1)"
   check_equal "$mode: $1 sees the layers of $1, $2 and company" \
     "$(printf '%s\n' "Private $1's key" "Public $1's key" "Private $2's key" "Public $2's key" \
       "Public company's key" | sort | paste -sd,)" "$(objects $1 "$1's")"
@@ -229,6 +247,26 @@ for mode in gss local; do
   check "$mode: carol does not sign with a key of ops" lacks carol "carol's" ops
 done
 mode=gss
+
+# ---- A safe for each, there when it is needed
+
+made() { find "$safes/tokens" -name token.object 2>/dev/null | wc -l; }
+safe() { as "$1" --token-label "$1's safe" --login --pin "" "${@:2}"; }
+check_equal "nobody has used a safe" 0 "$(made)"
+n=0
+for p in $people; do
+  n=$((n + 1))
+  check "$p puts a key into a safe" safe $p --keypairgen --key-type EC:prime256v1 --id 5$n \
+    --label "of $p"
+  check_equal "which is there now" $n "$(made)"
+  check_equal "and has nothing else in it" "Private of $p,Public of $p" "$(safe $p -O | listed)"
+done
+mode=local
+check_equal "by another way it is the same" "Private of bob,Public of bob" "$(safe bob -O | listed)"
+mode=gss
+check_equal "there are no more" 3 "$(made)"
+as_root && check_equal "each is a user's of its own" 3 \
+  "$(find "$safes/tokens" -name token.object -printf '%u\n' | sort -u | wc -l)"
 
 # ---- Where things are written
 
@@ -432,9 +470,9 @@ check_match "bob gets his old PIN" "successfully changed" \
 
 members ops alice
 reload
-check_equal "without him in the group's file its token is gone" "bob's" "$(tokens bob)"
+check_equal "without him in the group's file its token is gone" "bob's,bob's safe" "$(tokens bob)"
 check_fails "also for who knows its label" in_token bob "desk of ops" -O
-check_equal "alice still sees it" "alice's,desk of ops" "$(tokens alice)"
+check_equal "alice still sees it" "alice's,alice's safe,desk of ops" "$(tokens alice)"
 check_equal "and so is its layer in his own token" \
   "Private bob's key,Public bob's key,Public company's key" "$(objects bob "bob's")"
 check "he does not sign with its key" lacks bob "bob's" ops
@@ -442,7 +480,7 @@ check "he signs with his own" signs bob "bob's" bob
 check "alice signs with the key of ops" signs alice "alice's" ops
 members ops alice bob
 reload
-check_equal "who comes back sees the group again" "bob's,desk of ops" "$(tokens bob)"
+check_equal "who comes back sees the group again" "bob's,bob's safe,desk of ops" "$(tokens bob)"
 check "and signs with its key" signs bob "bob's" ops
 
 daemon_down

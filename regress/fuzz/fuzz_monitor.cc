@@ -93,7 +93,7 @@ TokenPlan token_plan(uint64_t slot, uint32_t backend, uint32_t flags, const char
 }
 
 Portfolio all_of(std::vector<PortfolioBackend> backends, const std::vector<TokenPlan>& plans) {
-  Portfolio portfolio{std::move(backends), {}, {}, {}, {}};
+  Portfolio portfolio{std::move(backends), {}, {}, {}, {}, {}};
   for (const TokenPlan& plan : plans) {
     portfolio.tokens.push_back(plan.token);
     portfolio.layers.push_back(plan.layer);
@@ -253,15 +253,15 @@ class World : public MonitorHost {
     vault_ = VaultState::kTold;
   }
   void ask_to_turn(const LayerName& layer) override {
-    FUZZ_REQUIRE(turn_ == Turn::kIdle);
-    turn_ = Turn::kAsked;
+    FUZZ_REQUIRE(changing_ == Turn::kIdle);
+    changing_ = Turn::kAsked;
     turning_ = layer;
   }
   void tell_turned(const LayerName&, TurnOutcome outcome, uint32_t pin_size, uint64_t) override {
-    FUZZ_REQUIRE(turn_ == Turn::kGranted);
+    FUZZ_REQUIRE(changing_ == Turn::kGranted);
     FUZZ_REQUIRE(outcome == kTurnDone ? pin_size >= kLeastDerivedPin && pin_size <= kDerivedPin
                                       : pin_size == 0);
-    turn_ = Turn::kIdle;
+    changing_ = Turn::kIdle;
   }
   void changed() override {
     for (Run& run : runs_)
@@ -810,7 +810,7 @@ class World : public MonitorHost {
   }
 
   bool answer_turn(uint8_t how) {
-    if (turn_ != Turn::kAsked) return false;
+    if (changing_ != Turn::kAsked) return false;
     constexpr TurnVerdict kVerdicts[] = {kTurnNot, kPinIs, kTurnIt, kTurnItAgain};
     LayerPin news{};
     news.layer = turning_;
@@ -818,7 +818,7 @@ class World : public MonitorHost {
     news.pin.size = 4;
     std::memcpy(news.pin.pin, "5678", 4);
     if (news.verdict != kPinIs) news.next.size = kDerivedPin;
-    turn_ = how % 4 > 1 ? Turn::kGranted : Turn::kIdle;
+    changing_ = how % 4 > 1 ? Turn::kGranted : Turn::kIdle;
     monitor_.pin_changed(&news);
     return true;
   }
@@ -828,7 +828,7 @@ class World : public MonitorHost {
     if (vault_ != VaultState::kAsked && vault_ != VaultState::kTold && how != 0) return false;
     if (how == 0) {
       vault_ = VaultState::kIdle;
-      turn_ = Turn::kIdle;
+      changing_ = Turn::kIdle;
       monitor_.make_answered(nullptr);
       monitor_.pin_changed(nullptr);
       return true;
@@ -853,7 +853,7 @@ class World : public MonitorHost {
     behave();
     for (const Run& run : runs_) FUZZ_REQUIRE(run.state == Run::State::kFree);
     for (const Backend& backend : backends_) FUZZ_REQUIRE(backend.locked_by == nullptr);
-    FUZZ_REQUIRE(vault_ == VaultState::kIdle && turn_ == Turn::kIdle);
+    FUZZ_REQUIRE(vault_ == VaultState::kIdle && changing_ == Turn::kIdle);
   }
 
   /* Everybody does what he is asked to, until nothing is left to do. */
@@ -878,7 +878,7 @@ class World : public MonitorHost {
   VaultState vault_ = VaultState::kIdle;
   bool made_ = false;
   enum class Turn { kIdle, kAsked, kGranted };
-  Turn turn_ = Turn::kIdle;
+  Turn changing_ = Turn::kIdle;
   LayerName turning_{};
   Input in_;
   Portfolio plan_;

@@ -199,6 +199,32 @@ BOOST_AUTO_TEST_CASE(which_entry_shows_an_object_or_hides_it) {
   BOOST_TEST(second("pkcs11:object=db;id=%01") == "no: hidden, as no entry of show is about it");
 }
 
+/* A question is about the names that clients see; the layer's entries, about the library's. */
+BOOST_AUTO_TEST_CASE(names_with_a_prefix) {
+  Configured c(
+      "token T {\n"
+      "  layer { backend = soft token = web label-prefix = \"team: \" id-prefix = 74\n"
+      "    access = read-write show = {\"label=web-*\"} }\n"
+      "  allow = {\"alice@R\"} }\n");
+  auto answer = [&](std::vector<std::string> parts) {
+    const std::string text = c.call("T", parts);
+    const size_t at = text.find("line 10: ");
+    return text.substr(at + 9, text.find('\n', at) - at - 9);
+  };
+  BOOST_TEST(answer({"object=pkcs11:object=team:%20web-1;id=%74%01"}) ==
+             "yes, if the object lies there, which the library decides, shown by show "
+             "\"label=web-*\"");
+  for (const char* other : {"pkcs11:object=web-1", "pkcs11:object=team:%20"})
+    BOOST_TEST(answer({std::string("object=") + other}) ==
+               "no: no object there is called so, by label-prefix \"team: \"");
+  BOOST_TEST(answer({"object=pkcs11:id=%01"}) ==
+             "no: no object there is called so, by id-prefix 74");
+  BOOST_TEST(has(answer({"function=C_CreateObject", "object=pkcs11:object=mine;type=data"}),
+                 "no: no object there is called so"));
+  BOOST_TEST(
+      has(answer({"function=C_CreateObject", "object=pkcs11:object=team:%20x;type=data"}), "yes"));
+}
+
 BOOST_AUTO_TEST_CASE(new_objects_and_mechanisms) {
   Configured c(
       "token T {\n"
