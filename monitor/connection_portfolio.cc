@@ -247,7 +247,9 @@ void Connection::take_layer_pin(const RecordBuffer& record) {
 void Connection::vault_lost() {
   vault_ready_ = false;
   later_backends_.clear();
-  if (monitor_) unanswered_ = true;
+  if (!monitor_) return;
+  monitor_->make_answered(nullptr); /* before anything is said that the new one could hear */
+  monitor_->pin_changed(nullptr);
 }
 
 /*

@@ -90,6 +90,8 @@ void SessionMonitor::narrow_to_template(Call* call, size_t n, Words* words) {
   auto* narrow = arena_.make<CK_ATTRIBUTE>(2);
   for (CK_ATTRIBUTE_TYPE type : {CKA_CLASS, CKA_ID}) {
     const CK_ATTRIBUTE* one = only_one(attributes, asked.w[2], type);
+    /* A longer id is the same as no other, and no class is as long. */
+    if (one != nullptr && one->ulValueLen > limits::kBlindId) one = nullptr;
     if (one != nullptr && (type != CKA_ID || ids_are_own)) narrow[words->w[2]++] = *one;
   }
   if (words->w[2] != 0) words->w[1] = reinterpret_cast<Word>(narrow);
@@ -153,7 +155,11 @@ void SessionMonitor::replied_blind_list(Call* call, Call::Internal what, CK_RV r
     }
     default:
       round.listing = Listing::kDone;
-      if (round.too_many) answer(call, CKR_HOST_MEMORY);
+      if (!round.too_many) return;
+      if (Session* session = session_of(*call)) /* layers above have a search already */
+        for (Session::Search& search : session->searches)
+          if (search == Session::Search::kActive) search = Session::Search::kStale;
+      answer(call, CKR_HOST_MEMORY);
       return;
   }
 }

@@ -43,6 +43,8 @@ void SessionMonitor::drop_backend(Backend* backend) {
   backend->initialized = false;
   backend->initializing = nullptr;
   backend->enders = 0;
+  backend->flying = 0;
+  backend->quiet_awaited = false;
   backend->epoch++;
   if (backend->lock_holder != nullptr) {
     backend->lock_holder = nullptr;

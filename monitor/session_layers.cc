@@ -406,7 +406,7 @@ Step SessionMonitor::next_find_init(Call* call, Session* session) {
     const Search had = session->searches[round.at];
     const bool asked = fits_prefix(call, *layer);
     if (!asked && !round.led && had == Search::kActive) return answer(call, CKR_OPERATION_ACTIVE);
-    const bool left = (round.led || !asked) && (had == Search::kActive || had == Search::kStale);
+    const bool left = had == Search::kStale || ((round.led || !asked) && had == Search::kActive);
     if (!asked && !left && !hides(*call->token, round.at)) continue;
     round.spares = !layer->required();
     if (auto step = need_layer_session(call, session, round.at)) return *step;

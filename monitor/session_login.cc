@@ -132,6 +132,8 @@ Step SessionMonitor::next_context_login(Call* call, Session* session) {
     if (layer->plan.pin == kPinClient) return to_layer(call, session, begun->layer);
     const bool none = layer->plan.pin == kPinNone || layer->pin->empty();
     if (none) return answer(call, CKR_USER_PIN_NOT_INITIALIZED);
+    /* One that was wrong is not tried with each operation. */
+    if (layer->pin_refused || knows_old_pin(*layer)) return answer(call, CKR_DEVICE_ERROR);
     call->round->spares = false;
     return send_stored_pin(call, layer, Call::Internal::kContextLogin, session->real[begun->layer],
                            CKU_CONTEXT_SPECIFIC);

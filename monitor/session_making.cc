@@ -137,7 +137,8 @@ void SessionMonitor::make_answered(const MakeAnswer* answer) {
       if (layer->maker == nullptr) abandon_birth(layer); /* who asked has gone */
     } else {
       /* Without a vault nobody knows any more who makes it: not this one, whatever it has begun. */
-      const bool begun = layer->made == Layer::Made::kGranted && layer->birth->session != 0;
+      const bool begun =
+          layer->made == Layer::Made::kGranted && layer->birth->step >= Birth::Step::kInit;
       layer->made = Layer::Made::kIsNot;
       layer->maker = nullptr;
       layer->birth.reset();
@@ -154,6 +155,9 @@ void SessionMonitor::make_answered(const MakeAnswer* answer) {
 void SessionMonitor::abandon_birth(Layer* layer) {
   layer->maker = nullptr;
   if (layer->made == Layer::Made::kGranted) {
+    Token* token = token_of(*layer);
+    orphan(token, static_cast<size_t>(layer - token->layers.data()),
+           std::exchange(layer->birth->session, 0)); /* it may be the security officer's */
     layer->birth.reset();
     layer->made = Layer::Made::kTold;
     host_->tell_made(layer->plan.at_backend.label, 0);

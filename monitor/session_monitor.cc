@@ -200,6 +200,7 @@ Step SessionMonitor::send(Call* call, Backend* backend, Layer* layer) {
   }
   call->phase = Call::Phase::kInFlight;
   call->backend = backend;
+  backend->flying++;
   call->epoch = backend->epoch;
   return {Action::kSend, backend->plan.backend, &call->request, LockMode::kNoLock,
           call->row->deadline};
@@ -219,6 +220,7 @@ Step SessionMonitor::in_flight(Call* call, Backend* backend, Call::Internal what
   call->phase = Call::Phase::kInternal;
   call->internal = what;
   call->backend = backend;
+  backend->flying++;
   call->epoch = backend->epoch;
   return {Action::kSend, backend->plan.backend, &call->internal_message, LockMode::kNoLock,
           row.deadline};

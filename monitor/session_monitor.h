@@ -163,6 +163,8 @@ class SessionMonitor {
     const Call* initializing = nullptr; /* whose C_Initialize is in flight; compared only */
     const Call* lock_holder = nullptr;  /* the same, of the lock file */
     uint32_t enders = 0;                /* calls in flight that end sessions or objects */
+    uint32_t flying = 0;                /* calls in flight */
+    bool quiet_awaited = false;         /* somebody waits until there is none */
     uint64_t epoch = 1;                 /* counts its deaths */
     uint64_t failures = 0;              /* counts starts that failed */
     uint32_t last_error = 0;            /* SpawnError of the last start */
@@ -495,6 +497,7 @@ class SessionMonitor {
   void abandon_turning(Layer* layer);
   LayerName name_of(const Layer& layer) const;
   Token* token_of(const Layer& layer);
+  bool others_need(const Backend* backend);
 
   /* One for each route of calls. */
   Step next_initialize(Call* call);

@@ -173,6 +173,7 @@ std::optional<SessionMonitor::Making> SessionMonitor::read_making(Call* call) {
   if (!readable) return {};
   /* What its template may also say, but need not (PKCS #11 3.1, 5.18.3 and 5.18.4). */
   if (row.number == kC_GenerateKeyPair) making.classes |= kCreatePublicKey | kCreatePrivateKey;
+  if (making.mechanism == CKM_HKDF_DATA) making.classes |= kCreateData;
   if (row.number == kC_GenerateKey && making.mechanism)
     making.classes |=
         makes_parameters(*making.mechanism) ? kCreateDomainParameters : kCreateSecretKey;

@@ -76,6 +76,8 @@ bool read_slots(const Message& reply, size_t most, std::vector<uint64_t>* slots)
 
 void SessionMonitor::replied(Call* call) {
   if (call->epoch != call->backend->epoch) return; /* of a backend that is gone; next() says so */
+  if (--call->backend->flying == 0 && std::exchange(call->backend->quiet_awaited, false))
+    host_->changed();
   if (call->ending) call->backend->enders--;
   call->ending = false;
   CallRec& rec = call->reply.rec;

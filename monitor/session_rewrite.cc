@@ -69,6 +69,10 @@ bool SessionMonitor::fits_prefix(Call* call, const Layer& layer) {
     fits =
         prefix_fits(layer.plan.prefix, its.attributes, its.count, row.number != kC_FindObjectsInit);
   }
+  /* Of the keys that a mechanism's parameter asks for. */
+  if (fits)
+    for (const ParameterFacts::Template& one : parameter_facts(row, words).templates)
+      fits = fits && prefix_fits(layer.plan.prefix, one.attributes(), one.count(), true);
   arena_.clear();
   return fits;
 }
@@ -87,6 +91,10 @@ CK_RV SessionMonitor::take_prefix_off_call(const Layer& layer, Message* message)
       const Template its = template_at(words, row.args[i]);
       changed |= take_prefix_off(layer.plan.prefix, its.attributes, its.count);
     }
+    for (const ParameterFacts::Template& one : parameter_facts(row, words).templates)
+      changed |= take_prefix_off(
+          layer.plan.prefix, const_cast<CK_ATTRIBUTE*>(one.attributes()), /* they lie in arena_ */
+          one.count());
     rv = changed ? repack(row, words, message) : CKR_OK;
   }
   arena_.clear();

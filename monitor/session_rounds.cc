@@ -303,6 +303,7 @@ void SessionMonitor::replied_round(Call* call, Call::Internal what, CK_RV rv) {
       replied_stored_login(call, rv);
       return;
     case Call::Internal::kContextLogin:
+      call->layer->pin_refused |= rv == CKR_PIN_INCORRECT;
       answer(call, rv == CKR_PIN_INCORRECT ? CK_RV{CKR_DEVICE_ERROR} : rv);
       return;
     case Call::Internal::kLogout:

@@ -164,6 +164,14 @@ void SessionMonitor::turned(Layer* layer, TurnOutcome outcome, CK_RV rv) {
     layer->pin = std::move(pin);
   }
   if (outcome == kTurnDone || outcome == kTurnRefused) layer->next = nullptr;
+  /* Other layers that are the same token: this library knows of the change. */
+  const LayerName name = name_of(*layer);
+  for (Layer* other : layers_)
+    if (other != layer && !other->turning && other->plan.pin == kPinStored &&
+        same(name_of(*other), name)) {
+      other->pin = layer->pin;
+      other->next = layer->next;
+    }
   if (layer->turn == Layer::Turn::kGranted)
     host_->tell_turned(name_of(*layer), outcome, size, wide(rv));
 }
@@ -189,13 +197,28 @@ bool SessionMonitor::knows_old_pin(const Layer& layer) const {
   return layer.outdated == layer.backend->epoch && layer.backend->state == Backend::State::kRunning;
 }
 
-/* The library begins anew, unless another token is logged in there: then this one is left out. */
+/* Another token is in use there, or is logged in. */
+bool SessionMonitor::others_need(const Backend* backend) {
+  for (const Layer* other : layers_)
+    if (other->backend == backend && other->logged_in) return true;
+  for (const auto& [handle, session] : sessions_)
+    if (!session.token->layered() && session.token->only().backend == backend) return true;
+  return false;
+}
+
+/*
+ * The library begins anew, unless somebody needs it as it is: then this layer is left out. It is
+ * not ended in the middle of a call, which may be one that writes.
+ */
 Step SessionMonitor::start_anew(Call* call, Layer* layer) {
   call->layer = layer;
-  for (const Layer* other : layers_) {
-    if (other->backend != layer->backend || !other->logged_in) continue;
+  if (others_need(layer->backend)) {
     replied_stored_login(call, CKR_DEVICE_ERROR);
     return next(call);
+  }
+  if (layer->backend->flying != 0) {
+    layer->backend->quiet_awaited = true;
+    return wait(call, layer->backend);
   }
   host_->end_backend(layer->backend->plan.backend);
   drop_backend(layer->backend);

@@ -97,14 +97,15 @@ constexpr Row kRecords[] = {
     {static_cast<RecordType>(UINT32_MAX), sizeof(Spawn)},
 };
 
-/* Token 1 is of one layer, of backend 0; token 2 of the backend of others; 3 to 5 have 32 layers.
+/* Token 1 is of one layer, of backend 0; token 2 of the backend of others; 3 to 5 have 32 layers; 6
+ * is the last.
  */
 struct Layer {
   uint64_t slot;
   uint32_t layer, backend, there;
 };
 constexpr Layer kLayers[] = {
-    {0, 1, 0, 0}, {6, 1, 0, 0},  {UINT64_MAX, 1, 0, 0},        {1, 0, 0, 0},
+    {0, 1, 0, 0}, {7, 1, 0, 0},  {UINT64_MAX, 1, 0, 0},        {1, 0, 0, 0},
     {1, 2, 0, 0}, {3, 33, 0, 0}, {3, UINT32_MAX, 0, 0},        {1, 1, 1, 0},
     {2, 1, 1, 0}, {2, 1, 0, 0},  {1, 1, limits::kBackends, 0}, {1, 1, UINT32_MAX, 0},
     {1, 1, 0, 2}, {2, 1, 0, 1},  {1, 1, 0, UINT32_MAX},

@@ -84,8 +84,8 @@ extra "asterisk within a component" 'token T { layer { backend = hsm } allow = {
 extra "once more" 'token T { layer { backend = hsm } layer { backend = hsm } allow = {"uid:1"} }'
 extra "could be one token" 'token T { layer { backend = hsm } layer { backend = hsm token = a } allow = {"uid:1"} }'
 extra "admin = yes is for tokens of one layer" 'token T { layer { backend = hsm token = a } layer { backend = hsm token = b } admin = yes allow = {"uid:1"} }'
-extra "pin = derived is not built yet" 'token T { layer { backend = hsm pin = derived } allow = {"uid:1"} }'
-extra "write client, none or" 'token T { layer { backend = hsm pin = mine } allow = {"uid:1"} }'
+extra "pin = derived is that of tokens on demand" 'token T { layer { backend = hsm pin = derived } allow = {"uid:1"} }'
+extra "write client, none, vault or" 'token T { layer { backend = hsm pin = mine } allow = {"uid:1"} }'
 extra "has 33 layers; write 1 to 32" "token T { $(for i in {1..33}; do printf 'layer { backend = hsm token = t%s } ' "$i"; done) allow = {\"uid:1\"} }"
 extra "there is no backend 'soft'" 'token T { layer { backend = soft } allow = {"uid:1"} }'
 extra "No such file" 'backend b { module = "/nonexistent.so" user = "61011:61011" }'

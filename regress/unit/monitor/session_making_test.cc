@@ -371,6 +371,28 @@ BOOST_AUTO_TEST_CASE(a_library_that_lies) {
   }
 }
 
+/* Who makes it gives up in the middle: no session of the security officer's stays behind. */
+BOOST_AUTO_TEST_CASE(who_makes_it_goes) {
+  Demanded w({{10, ""}});
+  w.next_free = 20;
+  w.answers = [&](uint32_t function, const Words&) -> CK_RV {
+    w.stopped |= function == kC_InitPIN;
+    return CKR_OK;
+  };
+  World::Run* run = w.begin_open();
+  w.vault_says(kMakeIt);
+  w.stopped = false;
+  BOOST_REQUIRE(!w.events.empty()); /* the reply to C_InitPIN */
+  w.happen(0);
+  BOOST_TEST(w.call(kC_Finalize, {0}) == CKR_OK); /* by another thread */
+  BOOST_TEST(run->answered);
+  w.answers = nullptr;
+  w.asked();
+  w.vault_says(kTokenIsNot);
+  BOOST_REQUIRE(w.initialize() == CKR_OK);
+  BOOST_TEST(w.usable());
+}
+
 /* Words of the vault's that nobody has asked for change nothing. */
 BOOST_AUTO_TEST_CASE(words_that_were_not_asked_for) {
   Demanded w;
