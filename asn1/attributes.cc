@@ -303,11 +303,14 @@ bool get_result(const ACK_ATTRIBUTE_t& in, bool ok, CK_ATTRIBUTE* a, bool inner)
   if (!get_number(in.type, &type) || !get_number(in.ulValueLen, &length)) return false;
   /* Attributes of a nested template get their type from the library, as PKCS #11 has it. */
   if (!inner && a->type != type) return false;
-  const AttrKind kind = attribute_kind(type);
-  length = c_length(kind, length);
+  length = c_length(attribute_kind(type), length);
   const bool buffer = a->pValue != nullptr;
+  /* But never one that makes pointers of a buffer for octets, or the reverse. */
+  const bool same = same_pointers(a->type, type);
+  if (buffer && !same) type = a->type;
+  const AttrKind kind = attribute_kind(type);
   if (in.pValue != nullptr && in.pValue->present != ACK_ATTRIBUTE__pValue_PR_null) {
-    if (!buffer || a->ulValueLen == CK_UNAVAILABLE_INFORMATION) return false;
+    if (!buffer || !same || a->ulValueLen == CK_UNAVAILABLE_INFORMATION) return false;
     if (!get_value(*in.pValue, kind, ok, a->pValue, a->ulValueLen, &length)) return false;
   } else if (ok && buffer && length != CK_UNAVAILABLE_INFORMATION &&
              (kind != AttrKind::kTemplate || length > a->ulValueLen)) {

@@ -36,11 +36,6 @@
 namespace mp11::asn1 {
 namespace {
 
-/* A buffer's length is the library's to write: it is the room no more. */
-bool length_written(const ParamField& f) {
-  return f.length == LengthIs::kOctets || f.length == LengthIs::kPointed;
-}
-
 bool gives(const ParamField& f) {
   return f.way != Way::kIn || (f.nested != nullptr && has_outputs(*f.nested));
 }
@@ -148,11 +143,12 @@ class Getter {
     return in.present == ACK_PARAM_FIELD_PR_struct &&
            members(layout, *in.choice.Struct, base, outer);
   }
-  bool number(const ACK_PARAM_FIELD_t& in, void* at) {
+  bool number(const ParamField& f, const ACK_PARAM_FIELD_t& in, const void* base, void* at) {
     CK_ULONG value;
     if (in.present != ACK_PARAM_FIELD_PR_ulong || !get_length(in.choice.ulong, &value))
       return false;
-    store(at, 0, value);
+    if (!told_.agrees(f, base, value)) return false;
+    write_back(f, at, &value, sizeof value);
     return true;
   }
   bool handle(const ACK_PARAM_FIELD_t& in, void* at) {
@@ -165,10 +161,11 @@ class Getter {
 
   bool member(const ParamField& f, const ACK_PARAM_FIELD_t& in, void* base, CK_ULONG outer) {
     uint8_t* at = static_cast<uint8_t*>(base) + f.offset;
-    if (f.kind == FieldKind::kUlong) return number(in, at);
+    if (f.kind == FieldKind::kUlong) return number(f, in, base, at);
     if (f.kind == FieldKind::kOctet) {
       if (in.present != ACK_PARAM_FIELD_PR_ulong || in.choice.ulong > 0xff) return false;
-      if (ok_) *at = static_cast<uint8_t>(in.choice.ulong);
+      const auto octet = static_cast<uint8_t>(in.choice.ulong);
+      if (ok_) write_back(f, at, &octet, 1);
       return true;
     }
     if (f.kind == FieldKind::kHandle) return !ok_ || handle(in, at);
@@ -182,7 +179,7 @@ class Getter {
     const CK_ULONG length = length_of(f, base, outer);
     switch (f.kind) {
       case FieldKind::kRoom:
-        return number(in, p);
+        return number(f, in, base, p);
       case FieldKind::kHandleAt:
         return !ok_ || handle(in, p);
       case FieldKind::kPointer:
@@ -196,20 +193,23 @@ class Getter {
         }
         return true;
       default:
-        return !ok_ || octets(in, p, length, !length_written(f));
+        return !ok_ || octets(f, in, base, p, length);
     }
   }
 
-  /* whole: of a length that nobody tells. */
-  bool octets(const ACK_PARAM_FIELD_t& in, uint8_t* p, CK_ULONG room, bool whole) {
+  /* All of the room where no length is told. */
+  bool octets(const ParamField& f, const ACK_PARAM_FIELD_t& in, const void* base, uint8_t* p,
+              CK_ULONG room) {
     if (in.present != ACK_PARAM_FIELD_PR_bytes) return false;
     std::span<const uint8_t> from = octets_of(in.choice.bytes);
-    if (from.size() > room || (whole && from.size() != room)) return false;
-    if (!from.empty()) std::memcpy(p, from.data(), from.size());
+    if (from.size() > room || (!length_written(f) && from.size() != room)) return false;
+    write_back(f, p, from.data(), from.size());
+    told_.came(f, base, from.size());
     return true;
   }
 
   const bool ok_;
+  ToldLength told_;
 };
 
 }  // namespace

@@ -35,11 +35,6 @@
 namespace mp11 {
 namespace {
 
-/* A buffer's length is the library's to write: it is the room no more. */
-bool length_written(const ParamField& f) {
-  return f.length == LengthIs::kOctets || f.length == LengthIs::kPointed;
-}
-
 struct OutputPacker {
   CK_RV rv;
   std::vector<uint64_t>* list;
@@ -90,16 +85,17 @@ struct OutputUnpacker {
   bool ok; /* the call was CKR_OK */
   const std::vector<uint64_t>& list;
   size_t* list_used;
+  ToldLength told = {};
 
   bool operator()(const ParamStruct&, const ParamField& f, void* base, CK_ULONG outer) {
     if (f.way == Way::kIn) return true;
     uint8_t* at = static_cast<uint8_t*>(base) + f.offset;
     switch (f.kind) {
       case FieldKind::kUlong:
-        return number(at);
+        return number(f, base, at);
       case FieldKind::kOctet: {
         const uint8_t octet = in->u8();
-        if (in->ok() && ok) *at = octet;
+        if (in->ok() && ok) write_back(f, at, &octet, 1);
         return in->ok();
       }
       case FieldKind::kHandle:
@@ -110,17 +106,18 @@ struct OutputUnpacker {
     auto* p = load<uint8_t*>(at, 0);
     if (f.kind == FieldKind::kHandleAt) return !ok || p == nullptr || handle(p);
     if (f.kind == FieldKind::kRoom)
-      return in->flag() == (p != nullptr) && (p == nullptr || number(p));
+      return in->flag() == (p != nullptr) && (p == nullptr || number(f, base, p));
     const bool wanted = ok && p != nullptr;
     if (in->flag() != wanted) return false;
-    return !wanted || bytes(p, length_of(f, base, outer), !length_written(f));
+    return !wanted || bytes(f, base, p, length_of(f, base, outer));
   }
 
   /* Lengths are told with every value that carries results. */
-  bool number(uint8_t* at) {
+  bool number(const ParamField& f, const void* base, uint8_t* at) {
     CK_ULONG narrow;
     if (!narrow_ulong(in->u64(), &narrow) || !in->ok()) return false;
-    store(at, 0, narrow);
+    if (!told.agrees(f, base, narrow)) return false;
+    write_back(f, at, &narrow, sizeof narrow);
     return true;
   }
 
@@ -132,11 +129,13 @@ struct OutputUnpacker {
     return true;
   }
 
-  /* whole: of a length that nobody tells. */
-  bool bytes(uint8_t* p, CK_ULONG room, bool whole) {
+  /* All of the room where no length is told. */
+  bool bytes(const ParamField& f, const void* base, uint8_t* p, CK_ULONG room) {
     std::span<const uint8_t> octets = in->octets();
-    if (!in->ok() || octets.size() > room || (whole && octets.size() != room)) return false;
-    if (!octets.empty()) std::memcpy(p, octets.data(), octets.size());
+    if (!in->ok() || octets.size() > room) return false;
+    if (!length_written(f) && octets.size() != room) return false;
+    write_back(f, p, octets.data(), octets.size());
+    told.came(f, base, octets.size());
     return true;
   }
 };
@@ -148,14 +147,24 @@ const ParamStruct* parameter_struct(const CK_MECHANISM& mechanism) {
   return param_struct(*row, mechanism.ulParameterLen);
 }
 
+/*
+ * Whether a library writes key material in the clear there. The IVs of a key block are octets of
+ * it, as many as the caller says, and with keys of length 0 they are all of it.
+ */
+bool gives_key_octets(const ParamField& f, const uint8_t* at, CK_ULONG outer) {
+  if (f.kind != FieldKind::kBytes) return false;
+  if (f.length == LengthIs::kPointed) return true;
+  return f.length == LengthIs::kOuter && outer != 0 && load<void*>(at, 0) != nullptr;
+}
+
 struct FactReader {
   ParameterFacts* facts;
   unsigned depth = 0;
 
-  bool operator()(const ParamStruct& layout, const ParamField& f, void* base, CK_ULONG) {
+  bool operator()(const ParamStruct& layout, const ParamField& f, void* base, CK_ULONG outer) {
     uint8_t* at = static_cast<uint8_t*>(base) + f.offset;
     if (f.kind == FieldKind::kHandle && f.way == Way::kOut) facts->handles.push_back({});
-    if (f.kind == FieldKind::kBytes && f.length == LengthIs::kPointed) facts->gives_octets = true;
+    if (gives_key_octets(f, at, outer)) facts->gives_octets = true;
     if (f.kind == FieldKind::kTemplate) {
       uint8_t* length = static_cast<uint8_t*>(base) + f.length_offset;
       facts->templates.push_back({at, length});

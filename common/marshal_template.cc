@@ -47,18 +47,13 @@ bool is_template(const CK_ATTRIBUTE& attribute) {
   return attribute_kind(attribute.type) == AttrKind::kTemplate;
 }
 
-/* An array of a kind that the table does not know, a vendor's say: it may hold pointers. */
-bool is_unknown_array(const CK_ATTRIBUTE& attribute) {
-  return (attribute.type & CKF_ARRAY_ATTRIBUTE) != 0 && attribute_name(attribute.type) == nullptr;
-}
-
 CK_RV pack_attributes(const CK_ATTRIBUTE* attributes, uint64_t count, bool values, unsigned depth,
                       Budget* left, PackWriter* out);
 
 /* A value in, behind its type. */
 CK_RV pack_value(const CK_ATTRIBUTE& a, Budget* left, PackWriter* out) {
   out->u64(wide(a.ulValueLen));
-  if (is_template(a) || is_unknown_array(a)) {
+  if (is_template(a) || is_unknown_array(a.type)) {
     /* Neither attributes nor octets: an array of them holds pointers, which never travel. */
     if (a.ulValueLen > left->octets) return CKR_HOST_MEMORY;
     left->octets -= a.ulValueLen;
@@ -159,7 +154,8 @@ class AttributeReader {
       case kOctets:
         return values_ ? octets(length, a) : room(length, a);
       case kBlank:
-        return values_ && (is_unknown_array(*a) || (is_template(*a) && length % sizeof *a != 0)) &&
+        return values_ &&
+               (is_unknown_array(a->type) || (is_template(*a) && length % sizeof *a != 0)) &&
                room(length, a);
       case kNested: {
         uint64_t nested = in_->u64();
@@ -177,7 +173,7 @@ class AttributeReader {
   /* Never what a library would take for an array of attributes: its pointers would be the peer's.
    */
   bool octets(uint64_t length, CK_ATTRIBUTE* a) {
-    const bool pointers = is_template(*a) || is_unknown_array(*a);
+    const bool pointers = is_template(*a) || is_unknown_array(a->type);
     const uint8_t* p = pointers ? nullptr : in_->raw(length);
     if (p == nullptr) return false;
     a->pValue = arena_->allocate(static_cast<size_t>(length));
@@ -254,7 +250,8 @@ bool pack_values(const CK_ATTRIBUTE* attributes, uint64_t count, bool ok, PackWr
 
 /*
  * Into the caller's attributes, whose ulValueLen still is the room they offer. Inner attributes of
- * a nested template get their type from the library, as PKCS #11 has it.
+ * a nested template get their type from the library, as PKCS #11 has it, but never one that makes
+ * pointers of a buffer that the caller has for octets, or the reverse.
  */
 class ValueReader {
  public:
@@ -274,7 +271,8 @@ class ValueReader {
     if (!inner && a->type != type) return false;
     bool room =
         a->pValue != nullptr && length != CK_UNAVAILABLE_INFORMATION && length <= a->ulValueLen;
-    CK_ATTRIBUTE taken{type, a->pValue, length};
+    const bool same = same_pointers(a->type, type);
+    CK_ATTRIBUTE taken{same || a->pValue == nullptr ? type : a->type, a->pValue, length};
     switch (in_->u8()) {
       case kNull:
         /* Success, a buffer and no value: nothing a library may do. */
@@ -283,13 +281,14 @@ class ValueReader {
           return false;
         break;
       case kOctets: {
-        const uint8_t* p = room && !is_template(taken) ? in_->raw(length) : nullptr;
+        const uint8_t* p = room && same && !is_template(taken) ? in_->raw(length) : nullptr;
         if (p == nullptr) return false;
         if (length != 0) std::memcpy(a->pValue, p, length);
         break;
       }
       case kNested:
-        if (!room || !is_nested(taken) || in_->u64() != length / sizeof(CK_ATTRIBUTE)) return false;
+        if (!room || !same || !is_nested(taken)) return false;
+        if (in_->u64() != length / sizeof(CK_ATTRIBUTE)) return false;
         if (!values(static_cast<CK_ATTRIBUTE*>(a->pValue), length / sizeof(CK_ATTRIBUTE), true))
           return false;
         break;

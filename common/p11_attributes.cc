@@ -65,4 +65,14 @@ const char* attribute_name(CK_ATTRIBUTE_TYPE type) {
   return row != nullptr ? row->name : nullptr;
 }
 
+bool is_unknown_array(CK_ATTRIBUTE_TYPE type) {
+  return (type & CKF_ARRAY_ATTRIBUTE) != 0 && find_row(type) == nullptr;
+}
+
+bool same_pointers(CK_ATTRIBUTE_TYPE one, CK_ATTRIBUTE_TYPE other) {
+  const bool arrays[] = {attribute_kind(one) == AttrKind::kTemplate,
+                         attribute_kind(other) == AttrKind::kTemplate};
+  return arrays[0] == arrays[1] && is_unknown_array(one) == is_unknown_array(other);
+}
+
 }  // namespace mp11

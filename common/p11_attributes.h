@@ -43,5 +43,12 @@ enum class AttrKind : uint8_t {
 AttrKind attribute_kind(CK_ATTRIBUTE_TYPE type);
 /* "CKA_LABEL", or nullptr without a row. */
 const char* attribute_name(CK_ATTRIBUTE_TYPE type);
+/* An array of a kind that the table does not know, a vendor's say: it may hold pointers. */
+bool is_unknown_array(CK_ATTRIBUTE_TYPE type);
+/*
+ * Whether a buffer for a value of the one type may be read as one of the other: octets that are
+ * read as attributes are pointers of whoever wrote them.
+ */
+bool same_pointers(CK_ATTRIBUTE_TYPE one, CK_ATTRIBUTE_TYPE other);
 
 }  // namespace mp11

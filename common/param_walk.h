@@ -106,6 +106,40 @@ bool walk_members(const ParamStruct& layout, void* base, CK_ULONG outer, Leaf& l
   return true;
 }
 
+/* Whether the library writes a buffer's length as well, which is the room no more then. */
+inline bool length_written(const ParamField& f) {
+  return f.length == LengthIs::kOctets || f.length == LengthIs::kPointed;
+}
+
+/*
+ * What a reply gives for a member, into the application's memory. What was read as well is left
+ * alone where it is the same: an application may have it in constants.
+ */
+inline void write_back(const ParamField& f, void* to, const void* from, size_t size) {
+  if (size == 0 || (f.way == Way::kInOut && std::memcmp(to, from, size) == 0)) return;
+  std::memcpy(to, from, size);
+}
+
+/* The length that is told for a buffer, behind it, is that of the octets that came for it. */
+class ToldLength {
+ public:
+  void came(const ParamField& f, const void* base, CK_ULONG octets) {
+    if (!length_written(f)) return;
+    at_ = member(base, f.length_offset);
+    octets_ = octets;
+  }
+  bool agrees(const ParamField& f, const void* base, CK_ULONG told) const {
+    return at_ != member(base, f.offset) || told == octets_;
+  }
+
+ private:
+  static const uint8_t* member(const void* base, size_t offset) {
+    return static_cast<const uint8_t*>(base) + offset;
+  }
+  const uint8_t* at_ = nullptr;
+  CK_ULONG octets_ = 0;
+};
+
 /* The structure of this mechanism's parameter, where it has outputs; else nullptr. */
 inline const ParamStruct* output_struct(const CK_MECHANISM* mechanism) {
   if (mechanism == nullptr || mechanism->pParameter == nullptr) return nullptr;

@@ -488,7 +488,10 @@ class Library {
     if (kind == AttrKind::kTemplate) {
       const CK_ULONG inner = random_->below(static_cast<uint32_t>(room / sizeof *a) + 1);
       auto* list = static_cast<CK_ATTRIBUTE*>(a->pValue);
-      for (CK_ULONG i = 0; i < inner; i++) list[i].type = CKA_LABEL + random_->below(2);
+      /* A buffer for attributes is never written to as octets. */
+      for (CK_ULONG i = 0; i < inner; i++)
+        if (list[i].pValue == nullptr || attribute_kind(list[i].type) != AttrKind::kTemplate)
+          list[i].type = CKA_LABEL + random_->below(2);
       attributes(list, inner);
       a->ulValueLen = inner * sizeof *a;
       return;

@@ -503,6 +503,41 @@ BOOST_AUTO_TEST_CASE(success_without_results) {
   }
 }
 
+/* Types within a template are the library's to tell, but not that octets are attributes. */
+BOOST_AUTO_TEST_CASE(no_attributes_of_a_peer_in_an_inner_value) {
+  const FunctionRow& row = kFunctionTable[kC_GetAttributeValue];
+  for (CK_ATTRIBUTE_TYPE asked : {CKA_VALUE, CKA_UNWRAP_TEMPLATE})
+    for (CK_ATTRIBUTE_TYPE told : {CKA_LABEL, CKA_DERIVE_TEMPLATE}) {
+      CallArena arena, scratch;
+      SecureBuffer der;
+      Received received;
+      CK_RV rv;
+      /* The library's, in memory of its own. */
+      auto theirs = [&](CK_ATTRIBUTE_TYPE type, void* value, CK_ULONG length) {
+        auto* a = static_cast<CK_ATTRIBUTE*>(arena.allocate_out(sizeof(CK_ATTRIBUTE)));
+        *a = {type, value, length};
+        return a;
+      };
+      const bool attributes = told == CKA_DERIVE_TEMPLATE;
+      void* value = attributes ? theirs(CKA_LABEL, arena.allocate_out(8), 8)
+                               : arena.allocate_out(sizeof(CK_ATTRIBUTE));
+      CK_ATTRIBUTE* outer =
+          theirs(CKA_WRAP_TEMPLATE, theirs(told, value, sizeof(CK_ATTRIBUTE)), sizeof *outer);
+      encode_return(row, {{1, 2, word(outer), 1}}, CKR_OK, envelope(1), &arena, &der);
+      uint8_t victim[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+      CK_ATTRIBUTE content{CKA_LABEL, victim, sizeof victim};
+      CK_ATTRIBUTE inner{asked, &content, sizeof content};
+      CK_ATTRIBUTE query{CKA_WRAP_TEMPLATE, &inner, sizeof inner};
+      BOOST_REQUIRE((decode_message(der.span(), &scratch, &received) == CodecStatus::kOk));
+      const bool same = attributes == (asked == CKA_UNWRAP_TEMPLATE);
+      BOOST_TEST((decode_return(received, row, {{1, 2, word(&query), 1}}, &scratch, &rv) ==
+                  (same ? CodecStatus::kOk : CodecStatus::kSyntax)));
+      BOOST_TEST(inner.type == (same ? told : asked));
+      BOOST_TEST((victim[0] == 1) == !(same && attributes));
+      if (!same) BOOST_TEST(content.pValue == victim);
+    }
+}
+
 /* A library that claims more than it had room for is not believed. */
 BOOST_AUTO_TEST_CASE(claims_beyond_the_room) {
   CallArena arena, scratch;

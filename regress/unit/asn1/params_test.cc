@@ -62,9 +62,13 @@ struct Wire {
       return CKR_DEVICE_ERROR;
     return answer;
   }
+  void answer() { encode_return(kDerive, server, CKR_OK, envelope(1), &arena, &der); }
   CodecStatus back() {
+    answer();
+    return taken();
+  }
+  CodecStatus taken() {
     CallArena scratch;
-    encode_return(kDerive, server, CKR_OK, envelope(1), &arena, &der);
     Received received;
     if (decode_message(der.span(), &scratch, &received) != CodecStatus::kOk)
       return CodecStatus::kSyntax;
@@ -143,6 +147,46 @@ BOOST_AUTO_TEST_CASE(output_beyond_the_room_is_refused) {
   BOOST_TEST((wire.back() == CodecStatus::kSyntax));
   length = 16;
   BOOST_TEST((wire.back() == CodecStatus::kOk));
+}
+
+/* An application believes the length: one that is not that of the octets has it read beyond them.
+ */
+BOOST_AUTO_TEST_CASE(lengths_other_than_of_what_came_are_refused) {
+  CK_BYTE output[99];
+  CK_ULONG length = sizeof output;
+  CK_TLS_PRF_PARAMS prf{nullptr, 0, nullptr, 0, output, &length};
+  Wire wire(CKM_TLS_PRF, &prf);
+  for (int told : {99, 98, 100, 0}) {
+    length = sizeof output;
+    BOOST_REQUIRE(wire.call() == CKR_OK);
+    BOOST_REQUIRE(wire.arrives() == CKR_OK);
+    wire.answer();
+    wire.change(99, static_cast<uint8_t>(told));
+    BOOST_TEST((wire.taken() == (told == 99 ? CodecStatus::kOk : CodecStatus::kSyntax)));
+    BOOST_TEST(length == 99u);
+  }
+  prf.pOutput = nullptr; /* who asks for the length alone gets any */
+  BOOST_REQUIRE(wire.call() == CKR_OK);
+  BOOST_REQUIRE(wire.arrives() == CKR_OK);
+  wire.answer();
+  wire.change(99, 100);
+  BOOST_TEST((wire.taken() == CodecStatus::kOk));
+  BOOST_TEST(length == 100u);
+}
+
+/* What a library does not change may lie in constants, which cannot be written to. */
+BOOST_AUTO_TEST_CASE(what_is_unchanged_is_not_written) {
+  static const CK_VERSION version{3, 1};
+  static const CK_BYTE x[4] = {1, 2, 3, 4};
+  static const CK_KEY_WRAP_SET_OAEP_PARAMS oaep{7, const_cast<CK_BYTE*>(x), sizeof x};
+  CK_SSL3_MASTER_KEY_DERIVE_PARAMS params{{}, const_cast<CK_VERSION*>(&version)};
+  Wire master(CKM_TLS_MASTER_KEY_DERIVE, &params);
+  Wire wrapped(CKM_KEY_WRAP_SET_OAEP, const_cast<CK_KEY_WRAP_SET_OAEP_PARAMS*>(&oaep));
+  for (Wire* wire : {&master, &wrapped}) {
+    BOOST_REQUIRE(wire->call() == CKR_OK);
+    BOOST_REQUIRE(wire->arrives() == CKR_OK);
+    BOOST_TEST((wire->back() == CodecStatus::kOk));
+  }
 }
 
 /* Counts and rooms that say more than what came. */

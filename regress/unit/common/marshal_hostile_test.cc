@@ -351,6 +351,69 @@ BOOST_AUTO_TEST_CASE(no_pointer_of_a_peer_in_a_template) {
     BOOST_TEST(static_cast<uint8_t*>(unpacked->pValue)[i] == 0);
 }
 
+/*
+ * The type of an attribute within a template is the library's to tell. One that makes attributes of
+ * octets would have their pointers followed, one that makes octets of attributes would write some.
+ */
+BOOST_AUTO_TEST_CASE(no_pointer_of_a_peer_in_an_inner_value) {
+  constexpr CK_ATTRIBUTE_TYPE kVendors = CKA_VENDOR_DEFINED | CKF_ARRAY_ATTRIBUTE | 7;
+  const FunctionRow& row = kFunctionTable[kC_GetAttributeValue];
+  struct Case {
+    CK_ATTRIBUTE_TYPE asked, told;
+    uint8_t shape;
+    CK_RV rv;
+    bool taken;
+  };
+  for (const Case& c : {Case{CKA_VALUE, CKA_UNWRAP_TEMPLATE, 2, CKR_OK, false},
+                        Case{CKA_UNWRAP_TEMPLATE, CKA_VALUE, 1, CKR_OK, false},
+                        Case{CKA_VALUE, CKA_UNWRAP_TEMPLATE, 0, CKR_OK, false},
+                        Case{CKA_VALUE, kVendors, 1, CKR_OK, false},
+                        Case{CKA_UNWRAP_TEMPLATE, kVendors, 1, CKR_OK, false},
+                        Case{CKA_VALUE, CKA_UNWRAP_TEMPLATE, 0, CKR_BUFFER_TOO_SMALL, true},
+                        Case{CKA_VALUE, CKA_LABEL, 1, CKR_OK, true},
+                        Case{CKA_UNWRAP_TEMPLATE, CKA_DERIVE_TEMPLATE, 2, CKR_OK, true}}) {
+    const bool attributes = attribute_kind(c.asked) == AttrKind::kTemplate;
+    uint8_t victim[8] = {1, 1, 1, 1, 1, 1, 1, 1};
+    /* Of the application's, or what it has from a value that it read before. */
+    CK_ATTRIBUTE content{CKA_LABEL, victim, sizeof victim};
+    CK_ATTRIBUTE inner{c.asked, &content, sizeof content};
+    CK_ATTRIBUTE query{CKA_WRAP_TEMPLATE, &inner, sizeof inner};
+    Words words{};
+    words.w[2] = reinterpret_cast<Word>(&query);
+    words.w[3] = 1;
+    Message reply;
+    reply.rec.function = kC_GetAttributeValue;
+    reply.rec.rv = static_cast<decltype(reply.rec.rv)>(c.rv);
+    PackWriter out(&reply.bytes);
+    out.u64(1);
+    out.u64(CKA_WRAP_TEMPLATE);
+    out.u64(sizeof inner);
+    out.u8(2);
+    out.u64(1);
+    out.u64(c.told);
+    out.u64(sizeof content);
+    out.u8(c.shape);
+    const uint8_t forged[sizeof content] = {0x41, 0x41};
+    if (c.shape == 1) out.raw(forged, sizeof forged);
+    if (c.shape == 2) {
+      out.u64(1);
+      out.u64(CKA_LABEL);
+      out.u64(sizeof victim);
+      out.u8(1);
+      out.raw(forged, sizeof victim);
+    }
+    const std::string which = std::to_string(c.asked) + " told " + std::to_string(c.told);
+    BOOST_TEST(unpack_reply(row, reply, words) == c.taken, which);
+    if (c.taken && attributes == (c.shape == 2))
+      BOOST_TEST((inner.type == c.told) == (c.shape != 0));
+    if (!c.taken || c.shape == 0) {
+      BOOST_TEST(inner.type == c.asked, which);
+      BOOST_TEST(content.pValue == victim, which);
+    }
+    BOOST_TEST((victim[0] == 1) == (c.shape != 2 || !c.taken), which);
+  }
+}
+
 /* Nor in a parameter: a structure is never taken as octets, nor in a length that is not its own. */
 BOOST_AUTO_TEST_CASE(no_pointer_of_a_peer_in_a_parameter) {
   for (const MechanismRow& row : mechanism_rows()) {

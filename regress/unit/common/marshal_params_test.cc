@@ -361,6 +361,62 @@ BOOST_AUTO_TEST_CASE(what_was_wrapped_with_a_key_comes_back) {
   BOOST_TEST(std::memcmp(x, "abcd\0\0\0", 7) == 0);
 }
 
+/* An application believes the length: one that is not that of the octets has it read beyond them.
+ */
+BOOST_AUTO_TEST_CASE(lengths_other_than_of_what_came_are_refused) {
+  CK_BYTE buffer[8] = {};
+  CK_ULONG length = sizeof buffer;
+  CK_TLS_PRF_PARAMS prf{nullptr, 0, nullptr, 0, buffer, &length};
+  CK_KEY_WRAP_SET_OAEP_PARAMS oaep{0, buffer, sizeof buffer};
+  for (bool wrapped : {false, true})
+    for (uint64_t told : {uint64_t{4}, uint64_t{0}, uint64_t{3}, uint64_t{5}, uint64_t{8},
+                          uint64_t{1} << 40, UINT64_MAX}) {
+      length = oaep.ulXLen = sizeof buffer;
+      Derivation d(CKM_TLS_PRF, &prf, kFunctionTable[wrapped ? kC_UnwrapKey : kC_DeriveKey]);
+      if (wrapped) d.mechanism = {CKM_KEY_WRAP_SET_OAEP, &oaep, sizeof oaep};
+      d.go();
+      BOOST_REQUIRE(d.back(CKR_OK));
+      d.reply.bytes.clear();
+      PackWriter out(&d.reply.bytes);
+      if (wrapped) out.u8(0);
+      out.u8(1);
+      out.octets("abcd", 4);
+      if (!wrapped) out.u8(1);
+      out.u64(told);
+      BOOST_TEST(unpack_reply(d.row, d.reply, d.words) == (told == 4), told);
+      BOOST_TEST((wrapped ? oaep.ulXLen : length) == (told == 4 ? 4u : sizeof buffer));
+    }
+  /* Who asks for the length alone gets any. */
+  prf.pOutput = nullptr;
+  length = 0;
+  Derivation d(CKM_TLS_PRF, &prf);
+  d.go();
+  *d.there<CK_TLS_PRF_PARAMS>()->pulOutputLen = 100;
+  BOOST_REQUIRE(d.back(CKR_OK));
+  BOOST_TEST(length == 100u);
+}
+
+/* What a library does not change may lie in constants, which cannot be written to. */
+BOOST_AUTO_TEST_CASE(what_is_unchanged_is_not_written) {
+  static const CK_VERSION version{3, 1};
+  static const CK_BYTE x[4] = {1, 2, 3, 4};
+  static const CK_ULONG length = 4;
+  static const CK_KEY_WRAP_SET_OAEP_PARAMS oaep{7, const_cast<CK_BYTE*>(x), sizeof x};
+  CK_SSL3_MASTER_KEY_DERIVE_PARAMS params{{}, const_cast<CK_VERSION*>(&version)};
+  Derivation master(CKM_TLS_MASTER_KEY_DERIVE, &params);
+  master.go();
+  BOOST_TEST(master.back(CKR_OK));
+  Derivation unwrap(CKM_KEY_WRAP_SET_OAEP, const_cast<CK_KEY_WRAP_SET_OAEP_PARAMS*>(&oaep),
+                    kFunctionTable[kC_UnwrapKey]);
+  unwrap.go();
+  BOOST_TEST(unwrap.back(CKR_OK));
+  CK_BYTE output[4];
+  CK_TLS_PRF_PARAMS prf{nullptr, 0, nullptr, 0, output, const_cast<CK_ULONG*>(&length)};
+  Derivation made(CKM_TLS_PRF, &prf);
+  made.go();
+  BOOST_TEST(made.back(CKR_OK));
+}
+
 BOOST_AUTO_TEST_CASE(mechanisms_within_parameters) {
   CK_RSA_PKCS_PSS_PARAMS pss{CKM_SHA256, CKG_MGF1_SHA256, 32};
   CK_MECHANISM sign{CKM_RSA_PKCS_PSS, &pss, sizeof pss}, digest{CKM_SHA256, nullptr, 0};

@@ -283,7 +283,9 @@ class Library {
   void values(CK_ATTRIBUTE* attributes, CK_ULONG count, bool inner) {
     for (CK_ULONG i = 0; i < count; i++) {
       CK_ATTRIBUTE& a = attributes[i];
-      if (inner) a.type = random_.one_in(2) ? CKA_VALUE : CKA_LABEL;
+      /* A buffer for attributes is never written to as octets. */
+      if (inner && (a.pValue == nullptr || attribute_kind(a.type) != AttrKind::kTemplate))
+        a.type = random_.one_in(2) ? CKA_VALUE : CKA_LABEL;
       size_t size = random_.below(200);
       std::array<uint8_t, 200> data;
       random_.fill(data.data(), data.size());

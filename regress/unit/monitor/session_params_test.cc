@@ -90,13 +90,14 @@ struct Deriving : World {
   template <class T>
   CK_RV derive_with(CK_MECHANISM_TYPE type, T* parameter) {
     CK_MECHANISM m{type, parameter, sizeof *parameter};
-    return call(kC_DeriveKey, {session, word(&m), base, 0, 0, 0});
+    return call(kC_DeriveKey, {session, word(&m), base, 0, 0, word(&derived)});
   }
   CK_RV derive_two() { return derive_with(CKM_SP800_108_COUNTER_KDF, &params); }
   CK_RV destroy(CK_OBJECT_HANDLE object) { return call(kC_DestroyObject, {other, object}); }
 
   CK_BBOOL yes = CK_TRUE, no = CK_FALSE;
   CK_ATTRIBUTE token{CKA_TOKEN, &yes, 1}, priv{CKA_PRIVATE, &yes, 1};
+  CK_OBJECT_HANDLE derived = 0; /* the call's own key */
   CK_OBJECT_HANDLE made[2] = {};
   CK_DERIVED_KEY keys[2];
   CK_SP800_108_KDF_PARAMS params;
@@ -209,6 +210,35 @@ BOOST_AUTO_TEST_CASE(key_material_does_not_leave_as_octets) {
   BOOST_TEST(w.library().count(kC_DeriveKey) == 0u);
   Deriving open;
   BOOST_TEST(open.derive_with(CKM_TLS_PRF, &prf) == CKR_OK);
+}
+
+/* IVs are octets of the key block, and with MACs and keys of one octet nearly all of it. */
+BOOST_AUTO_TEST_CASE(a_key_block_does_not_leave_as_ivs) {
+  CK_BYTE iv[2][32];
+  CK_SSL3_KEY_MAT_OUT out{0, 0, 0, 0, iv[0], nullptr};
+  CK_SSL3_KEY_MAT_PARAMS ssl3{8, 8, 256, CK_FALSE, {}, &out};
+  CK_TLS12_KEY_MAT_PARAMS tls12{8, 8, 256, CK_FALSE, {}, &out, CKM_SHA256};
+  CK_WTLS_KEY_MAT_OUT wtls_out{0, 0, iv[0]};
+  CK_WTLS_KEY_MAT_PARAMS wtls{CKM_SHA_1, 8, 8, 256, 0, CK_FALSE, {}, &wtls_out};
+  Deriving w(kLayerFiltered, no_export());
+  for (CK_MECHANISM_TYPE type : {CKM_SSL3_KEY_AND_MAC_DERIVE, CKM_TLS_KEY_AND_MAC_DERIVE})
+    BOOST_TEST(w.derive_with(type, &ssl3) == CKR_MECHANISM_INVALID);
+  BOOST_TEST(w.derive_with(CKM_TLS12_KEY_AND_MAC_DERIVE, &tls12) == CKR_MECHANISM_INVALID);
+  for (CK_MECHANISM_TYPE type :
+       {CKM_WTLS_SERVER_KEY_AND_MAC_DERIVE, CKM_WTLS_CLIENT_KEY_AND_MAC_DERIVE})
+    BOOST_TEST(w.derive_with(type, &wtls) == CKR_MECHANISM_INVALID);
+  out = {0, 0, 0, 0, nullptr, iv[1]};
+  BOOST_TEST(w.derive_with(CKM_SSL3_KEY_AND_MAC_DERIVE, &ssl3) == CKR_MECHANISM_INVALID);
+  ssl3.ulIVSizeInBits = 1;
+  BOOST_TEST(w.derive_with(CKM_SSL3_KEY_AND_MAC_DERIVE, &ssl3) == CKR_MECHANISM_INVALID);
+  BOOST_TEST(w.library().count(kC_DeriveKey) == 0u);
+  /* Keys alone, and a mechanism that makes no IV. */
+  BOOST_TEST(w.derive_with(CKM_TLS12_KEY_SAFE_DERIVE, &tls12) == CKR_OK);
+  ssl3.ulIVSizeInBits = 0;
+  BOOST_TEST(w.derive_with(CKM_SSL3_KEY_AND_MAC_DERIVE, &ssl3) == CKR_OK);
+  ssl3.ulIVSizeInBits = 256;
+  out = {};
+  BOOST_TEST(w.derive_with(CKM_SSL3_KEY_AND_MAC_DERIVE, &ssl3) == CKR_OK);
 }
 
 /* A mechanism within another's parameter is used as well. */
