@@ -50,7 +50,7 @@ namespace mp11::vault_command {
 namespace {
 
 constexpr const char* kUsage =
-    "usage: multip11 vault [--socket path] [--yes] command\n"
+    "usage: multip11 vault [--socket path] [--yes] [--force] command\n"
     "           list                  PINs that the daemon keeps, and none of them\n"
     "           set backend token     the PIN is asked for, or is one line of standard input\n"
     "           rotate backend token  another PIN, which the next login puts into effect\n"
@@ -78,7 +78,7 @@ constexpr Command kCommands[] = {
 
 struct Options {
   std::string socket = std::string("/run/multip11/") + kVaultSocket;
-  bool yes = false;
+  bool yes = false, force = false;
   const Command* command = nullptr;
   VaultRequest request = make_record<VaultRequest>(RecordType::kVaultRequest);
 };
@@ -174,10 +174,11 @@ bool read_pin(StoredPin* pin) {
 }
 
 /* On the terminal, wherever standard input comes from. */
-bool confirm(const char* question) {
+bool confirm(const char* question, const char* unasked = "--yes") {
   FILE* terminal = fopen("/dev/tty", "r+e");
   if (terminal == nullptr) {
-    complain("there is no terminal to ask on; nothing was done. With --yes it is not asked");
+    complain(std::string("there is no terminal to ask on; nothing was done. With ") + unasked +
+             " it is not asked");
     return false;
   }
   fprintf(terminal, "%s [y/N] ", question);
@@ -297,6 +298,7 @@ bool put_name(char (&field)[N], const char* text) {
 bool read_options(int argc, char** argv, Options* options) {
   constexpr option kLong[] = {{"socket", required_argument, nullptr, 's'},
                               {"yes", no_argument, nullptr, 'y'},
+                              {"force", no_argument, nullptr, 'f'},
                               {nullptr, 0, nullptr, 0}};
   int letter;
   while ((letter = ::getopt_long(argc, argv, "", kLong, nullptr)) != -1) {
@@ -304,6 +306,8 @@ bool read_options(int argc, char** argv, Options* options) {
       options->socket = optarg;
     else if (letter == 'y')
       options->yes = true;
+    else if (letter == 'f')
+      options->force = true;
     else
       return false;
   }
@@ -312,6 +316,10 @@ bool read_options(int argc, char** argv, Options* options) {
     if (strcmp(argv[optind], command.name) == 0) options->command = &command;
   if (options->command == nullptr || argc - optind - 1 != options->command->arguments) return false;
   options->request.command = options->command->command;
+  options->request.force = options->force ? 1 : 0;
+  if (options->force && options->request.command != kVaultSet &&
+      options->request.command != kVaultRemove)
+    return false;
   return options->command->arguments == 0 ||
          (put_name(options->request.backend, argv[optind + 1]) &&
           put_name(options->request.token, argv[optind + 2]));
@@ -320,12 +328,13 @@ bool read_options(int argc, char** argv, Options* options) {
 int run(Options* options) {
   const char* question = options->command->question;
   if (options->command->command == kVaultSet && !read_pin(&options->request.pin)) return 2;
-  options->request.force = options->command->command == kVaultSet && options->yes ? 1 : 0;
   if (question != nullptr && !options->yes && !confirm(question)) return 2;
   int status = ask(*options);
   if (status != kAskAgain) return status;
+  /* --yes was said before anybody knew of this. */
   if (!confirm("The PIN is being changed, and the token may have the new one already. Both will "
-               "be forgotten. Go on?"))
+               "be forgotten. Go on?",
+               "--force"))
     return 1;
   options->request.force = 1;
   status = ask(*options);

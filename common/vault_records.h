@@ -53,7 +53,7 @@ inline constexpr size_t kVaultToken = 512;
 struct VaultRequest {
   RecordHead head;
   uint32_t command; /* VaultCommand */
-  uint32_t force;   /* of kVaultSet: 1: also while the PIN is being changed */
+  uint32_t force;   /* of kVaultSet and kVaultRemove: 1: also of a PIN that is being changed */
   char backend[32];
   char token[kVaultToken];
   StoredPin pin; /* of kVaultSet; else of size 0 */

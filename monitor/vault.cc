@@ -153,6 +153,7 @@ bool Vault::answer_stop(RecordBuffer&) {
 void Vault::forget(uint64_t name) {
   give_up_makings(name);
   give_up_turnings(name);
+  if (Connection* connection = find(name)) forget_unsent(connection);
   connections_.erase(name);
 }
 
@@ -411,13 +412,16 @@ void Vault::forget_unsent(Connection* connection) {
   connection->unsent.clear();
 }
 
-/* Sends what the socket takes; the rest goes when it has room again. */
+/*
+ * Sends what the socket takes; the rest goes when it has room again, and nothing that the monitor
+ * asks is read before: who does not read gets no more answers that would have to be kept here.
+ */
 void Vault::flush(Connection* connection) {
   while (!connection->unsent.empty()) {
     std::vector<uint8_t>& record = connection->unsent.front();
     RecordStatus status = send_record(connection->monitor.get(), record.data(), record.size());
     if (status == RecordStatus::kAgain) {
-      loop_->change(connection->monitor.get(), EPOLLIN | EPOLLOUT);
+      loop_->change(connection->monitor.get(), EPOLLOUT); /* a hang-up is told all the same */
       return;
     }
     if (status != RecordStatus::kOk) {
@@ -446,7 +450,7 @@ bool Vault::heard(Connection* connection, const RecordBuffer& record) {
 
 void Vault::on_monitor(uint64_t name, uint32_t events) {
   Connection* connection = find(name);
-  if ((events & EPOLLIN) != 0) {
+  if ((events & EPOLLIN) != 0 && connection->unsent.empty()) {
     RecordBuffer record;
     RecordStatus status = record.receive(connection->monitor.get(), false);
     const bool good =

@@ -165,7 +165,8 @@ class Vault {
   static Scope scope_of(const Connection& connection, const SeenLayer& layer);
   void next_maker(const Scope& scope);
   void give_up_makings(uint64_t connection);
-  void answer_maker(const Wish& wish, MakeVerdict verdict);
+  /* What was said really: kTokenIsNot when there are no PINs to go with it. */
+  MakeVerdict answer_maker(const Wish& wish, MakeVerdict verdict);
   const SeenLayer* demanded_layer(const Connection& connection, const std::string& id) const;
   void forget(uint64_t name);
 
@@ -185,7 +186,8 @@ class Vault {
   LayerName layer_name(const SeenLayer& layer) const;
   const SeenLayer* layer_of(const Connection& connection, const LayerName& name) const;
   const SeenLayer* layer_of(const Connection& connection, const PinName& name) const;
-  void send_pins(Connection* connection, const SeenLayer& layer, TurnVerdict verdict);
+  /* What was said really: kTurnNot when the PINs cannot be read. */
+  TurnVerdict send_pins(Connection* connection, const SeenLayer& layer, TurnVerdict verdict);
   void tell_pins(const PinName& name);
 
   /* vault_turning.cc. False: the monitor asks for, or tells, what it may not. */
@@ -203,7 +205,9 @@ class Vault {
   Status rotate_command(const VaultRequest& request);
   Status export_command(const VaultRequest& request, VaultAnswer* answer);
   Status rekey_command(std::string* text);
-  Status remove_command(const VaultRequest& request);
+  Status remove_command(const VaultRequest& request, bool* changing);
+  /* Whether an administrator may have its PINs forgotten; *changing: with `force` only. */
+  Status may_forget(const PinName& name, const PinRow& row, bool force, bool* changing) const;
   Result<PinName> named(const VaultRequest& request);
   Result<VaultState::DemandedToken> made_token(const PinName& name);
 

@@ -103,7 +103,7 @@ VaultAnswer Vault::serve(const VaultRequest& request, const PeerCredentials& who
       case kVaultRekey:
         return rekey_command(&text);
       default:
-        return remove_command(request);
+        return remove_command(request, &changing);
     }
   };
   const Status status = run();
@@ -188,6 +188,19 @@ Status Vault::list_pins(std::vector<VaultEntry>* entries) {
   return ok();
 }
 
+/*
+ * A monitor that was told to change it may be before C_SetPIN or in it: what the token has then
+ * must not be forgotten, whatever the administrator says.
+ */
+Status Vault::may_forget(const PinName& name, const PinRow& row, bool force, bool* changing) const {
+  auto turning = turnings_.find(name);
+  if (turning != turnings_.end() && turning->second.connection != 0)
+    return Error{0, "it is being changed now; try again in two minutes"};
+  if (row.next_key == 0 || force) return ok();
+  *changing = true;
+  return Error{0, "it is being changed, and may have the new PIN already; export shows both"};
+}
+
 Status Vault::set_command(const VaultRequest& request, bool* changing) {
   Result<PinName> name = named(request);
   if (!name) return name.error();
@@ -195,10 +208,7 @@ Status Vault::set_command(const VaultRequest& request, bool* changing) {
     return Error{0, "its PIN is derived and was never anybody's to choose; rotate changes it"};
   Status status = state_->change_pin(*name, [&](std::optional<PinRow>* place) -> Status {
     PinRow row = place->value_or(PinRow{});
-    if (row.next_key != 0 && request.force == 0) {
-      *changing = true;
-      return Error{0, "it is being changed, and may have the new PIN already; export shows both"};
-    }
+    if (Status may = may_forget(*name, row, request.force != 0, changing); !may) return may;
     Result<std::vector<uint8_t>> sealed =
         seal_pin(keys_, keys_.count(), {name->backend, name->token, false}, request.pin);
     if (!sealed) return sealed.error();
@@ -206,7 +216,7 @@ Status Vault::set_command(const VaultRequest& request, bool* changing) {
     row.sealed = std::move(*sealed);
     row.next_key = 0;
     row.next.clear();
-    row.begun++; /* who is changing it just now is not believed any more */
+    row.begun++; /* whom another vault has told to change it is not believed any more */
     row.changed_s = now_s();
     *place = std::move(row);
     return ok();
@@ -324,15 +334,18 @@ Status Vault::rekey_command(std::string* text) {
 }
 
 /* Also of a token that no layer names any more. */
-Status Vault::remove_command(const VaultRequest& request) {
+Status Vault::remove_command(const VaultRequest& request, bool* changing) {
   const PinName name{PinKind::kVault, request.backend, request.token};
   Status status = state_->change_pin(name, [&](std::optional<PinRow>* place) -> Status {
     if (!*place) return Error{0, "the vault keeps no such PIN; list shows those that it keeps"};
+    if (Status may = may_forget(name, **place, request.force != 0, changing); !may) return may;
     place->reset();
     return ok();
   });
-  if (status) tell_pins(name);
-  return status;
+  if (!status) return status;
+  stuck_.erase(name);
+  tell_pins(name);
+  return ok();
 }
 
 }  // namespace mp11

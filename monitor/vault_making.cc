@@ -112,12 +112,13 @@ void Vault::next_maker(const Scope& scope) {
       answer_maker(wish, kTokenIsMade);
       continue;
     }
+    if (answer_maker(wish, kMakeIt) != kMakeIt) continue;
     making.now = wish;
     making.number = *number;
     making.patience = loop_->after(kPatienceMs, [this, name = wish.connection] {
       refuse(name, "its monitor is too slow in making a token");
     });
-    return answer_maker(wish, kMakeIt);
+    return;
   }
   makings_.erase(scope);
 }
@@ -156,13 +157,12 @@ void Vault::give_up_makings(uint64_t connection) {
   for (const Scope& scope : its) next_maker(scope);
 }
 
-void Vault::answer_maker(const Wish& wish, MakeVerdict verdict) {
+MakeVerdict Vault::answer_maker(const Wish& wish, MakeVerdict verdict) {
   Connection* connection = find(wish.connection);
   const SeenLayer* layer = connection != nullptr ? demanded_layer(*connection, wish.id) : nullptr;
-  if (layer == nullptr) return;
+  if (layer == nullptr) return kTokenIsNot;
   MakeAnswer answer = make_record<MakeAnswer>(RecordType::kMakeAnswer);
   std::memcpy(answer.id, wish.id.data(), wish.id.size());
-  answer.answer = verdict;
   if (verdict != kTokenIsNot) {
     SeenLayer as_known = *layer;
     Result<VaultState::DemandedToken> known =
@@ -171,12 +171,14 @@ void Vault::answer_maker(const Wish& wish, MakeVerdict verdict) {
     const bool derived =
         derive_pin(as_known, PinPurpose::kUser, &answer.user) &&
         (verdict != kMakeIt || derive_pin(as_known, PinPurpose::kSecurityOfficer, &answer.so));
-    if (!known || !derived) answer.answer = kTokenIsNot;
+    if (!known || !derived) verdict = kTokenIsNot;
   }
+  answer.answer = verdict;
   const uint8_t* octets = reinterpret_cast<const uint8_t*>(&answer);
   connection->unsent.emplace_back(octets, octets + sizeof answer);
   wipe(&answer, sizeof answer);
   flush(connection);
+  return verdict;
 }
 
 }  // namespace mp11

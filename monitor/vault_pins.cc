@@ -127,7 +127,7 @@ const Vault::SeenLayer* Vault::layer_of(const Connection& connection, const PinN
   return nullptr;
 }
 
-void Vault::send_pins(Connection* connection, const SeenLayer& layer, TurnVerdict verdict) {
+TurnVerdict Vault::send_pins(Connection* connection, const SeenLayer& layer, TurnVerdict verdict) {
   LayerPin news = make_record<LayerPin>(RecordType::kLayerPin);
   news.layer = layer_name(layer);
   news.verdict = verdict;
@@ -135,7 +135,7 @@ void Vault::send_pins(Connection* connection, const SeenLayer& layer, TurnVerdic
   if (Status status = read_pins(layer, &pins); !status && verdict != kPinIs) {
     log_error("token \"%s\" on %s: %s", layer.token.c_str(), news.layer.backend,
               status.error().text.c_str());
-    news.verdict = kTurnNot;
+    news.verdict = verdict = kTurnNot;
   }
   news.pin = pins.pin;
   news.next = pins.next;
@@ -143,6 +143,7 @@ void Vault::send_pins(Connection* connection, const SeenLayer& layer, TurnVerdic
   connection->unsent.emplace_back(octets, octets + sizeof news);
   wipe(&news, sizeof news);
   flush(connection);
+  return verdict;
 }
 
 /* All that see such a layer: it has been set or changed. */

@@ -37,11 +37,12 @@ constexpr int kFormat = 1;
 
 /*
  * FULL and DELETE: a uid that was given is on the disk before it is used. A uid stays given when
- * its range has changed, hence no CHECK of it.
+ * its range has changed, hence no CHECK of it. secure_delete: a PIN that was removed, or is under
+ * another key now, does not stay in a free page.
  */
 constexpr char kSettings[] =
     "PRAGMA journal_mode = DELETE; PRAGMA synchronous = FULL; PRAGMA mmap_size = 0;"
-    "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;";
+    "PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA secure_delete = ON;";
 constexpr char kTables[] =
     "CREATE TABLE scope (backend TEXT NOT NULL, token TEXT NOT NULL, uid INTEGER NOT NULL UNIQUE,"
     " PRIMARY KEY (backend, token)) STRICT, WITHOUT ROWID;"

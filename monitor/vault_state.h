@@ -109,11 +109,15 @@ class VaultState {
     uint64_t begun = 0;               /* counts who was told to change it */
     uint64_t started = 0;             /* the same, as it was when the change was asked for */
     uint64_t changed_s = 0;           /* CLOCK_REALTIME */
+    bool operator==(const PinRow&) const = default;
   };
   using PinRows = std::map<PinName, PinRow>;
   Result<std::optional<PinRow>> pin(const PinName& name);
   Result<PinRows> pins();
-  /* What `work` makes of a row, or of the lack of one; nothing when it fails. */
+  /*
+   * What `work` makes of a row, or of the lack of one; nothing when it fails. What it leaves as it
+   * was is not written: each write waits for the disk.
+   */
   Status change_pin(const PinName& name,
                     const std::function<Status(std::optional<PinRow>* row)>& work);
   /* The same of all that there are, whose names stay. */

@@ -78,10 +78,10 @@ Status VaultState::change_pin(const PinName& name,
   return transaction([&]() -> Status {
     Result<std::optional<PinRow>> row = find_pin(name);
     if (!row) return row.error();
-    const bool was_there = row->has_value();
+    const std::optional<PinRow> before = *row;
     if (Status status = work(&*row); !status) return status;
+    if (*row == before) return ok();
     if (row->has_value()) return put_pin(name, **row);
-    if (!was_there) return ok();
     Statement remove(database_, "DELETE FROM pin WHERE kind = ? AND backend = ? AND token = ?");
     remove.bind(1, static_cast<uint64_t>(name.kind)).bind(2, name.backend).bind(3, name.token);
     if (remove.step() != SQLITE_DONE) return error();

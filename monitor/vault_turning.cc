@@ -89,6 +89,8 @@ void Vault::next_turner(const PinName& name) {
     bool again = false;
     Status status = state_->change_pin(name, [&](std::optional<PinRow>* row) -> Status {
       if (!*row || (*row)->next_key == 0) return ok();
+      Pins pins; /* nobody is counted who could not be told them */
+      if (Status readable = read_pins(*layer, &pins); !readable) return readable;
       number = ++(*row)->begun;
       again = number - (*row)->started > 1;
       return ok();
@@ -103,11 +105,12 @@ void Vault::next_turner(const PinName& name) {
       send_pins(connection, *layer, kPinIs);
       continue;
     }
+    if (send_pins(connection, *layer, again ? kTurnItAgain : kTurnIt) == kTurnNot) continue;
     turning.connection = asker;
     turning.number = number;
     turning.patience = loop_->after(
         kPatienceMs, [this, asker] { refuse(asker, "its monitor is too slow in changing a PIN"); });
-    return send_pins(connection, *layer, again ? kTurnItAgain : kTurnIt);
+    return;
   }
   turnings_.erase(name);
 }
@@ -170,6 +173,12 @@ Status Vault::end_turn(const PinName& name, uint64_t number, const PinTurn& repo
             seal_pin(keys_, row.next_key, {name.backend, name.token, false}, pins.next);
         if (!sealed) return sealed.error();
         row.sealed = std::move(*sealed);
+      } else {
+        Result<VaultState::DemandedToken> token = made_token(name);
+        if (!token) return token.error();
+        if (report.pin_size != token->pin_size)
+          return Error{0, "its new PIN is said to be of another length than the vault derives; " +
+                              std::string("both are kept, and the next login tries")};
       }
       row.key = row.next_key;
       row.changed_s = static_cast<uint64_t>(::time(nullptr));

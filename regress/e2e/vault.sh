@@ -199,6 +199,13 @@ fi
 
 # ---- Removed
 
+status 0 admin rotate hsm stamps
+status 1 admin --yes remove hsm stamps
+check_match "one that is being changed is asked for by itself" 'no terminal|nothing was done' "$said"
+check_equal "and is still there" "hsm vault changing 2" "$(entry stamps)"
+status 2 admin --force list
+check "the next login changes it" signs stamps stamps
+pin_of[stamps]=$(exported stamps)
 status 0 admin --yes remove hsm stamps
 check_equal "it is gone" "hsm vault not-set -" "$(entry stamps)"
 check_fails "and nobody signs" signs stamps stamps

@@ -26,6 +26,7 @@
  * tokens or spoil each other's, somebody who stopped half-way would block all others, or a PIN
  * would come from a key that is not there any more.
  */
+#include <sqlite3.h>
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
@@ -328,6 +329,31 @@ BOOST_AUTO_TEST_CASE(a_late_word_is_not_believed) {
   MakeAnswer answer;
   BOOST_TEST(before.answer(1, &answer) == uint32_t{kTokenIsMade});
   BOOST_TEST(answer.user.size == 16u);
+}
+
+/* Its PINs cannot be had at this moment: whoever asks next is not kept waiting, nor ended. */
+BOOST_AUTO_TEST_CASE(a_token_without_its_key) {
+  Place place;
+  Fixture f(place);
+  const Fixture::Seen seen = f.connect(1, "uid:1");
+  f.connect(2, "uid:2");
+  auto key_is = [&place](const char* number) {
+    sqlite3* database = nullptr;
+    BOOST_REQUIRE(sqlite3_open((std::string(place.path) + "/state.db").c_str(), &database) ==
+                  SQLITE_OK);
+    const std::string sql = std::string("UPDATE token SET key = ") + number;
+    BOOST_REQUIRE(sqlite3_exec(database, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
+    sqlite3_close(database);
+  };
+  key_is("9");
+  for (uint64_t name : {1, 1, 2}) {
+    f.ask(name, seen.ids[1]);
+    BOOST_TEST(f.answer(name) == uint32_t{kTokenIsNot});
+  }
+  key_is("1");
+  f.ask(2, seen.ids[1]);
+  BOOST_TEST(f.answer(2) == uint32_t{kMakeIt});
+  BOOST_TEST(f.vault->connections() == 2u);
 }
 
 /* What a monitor may not say ends its connection, and nothing else. */

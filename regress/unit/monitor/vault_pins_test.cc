@@ -34,8 +34,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/test/unit_test.hpp>
+#include <cstdio>
 #include <cstring>
+#include <fstream>
 
 #include "pin_box.h"
 #include "vault.h"
@@ -255,6 +258,21 @@ struct Fixture {
     send_record(control.get(), record);
     turn();
   }
+  /* What the database's file has, octet by octet. */
+  std::string database() {
+    const int fd = ::open(dir.file("state.db").c_str(), O_RDONLY);
+    std::string all(1 << 20, '\0');
+    const ssize_t size = ::read(fd, all.data(), all.size());
+    ::close(fd);
+    BOOST_REQUIRE(size > 100);
+    all.resize(static_cast<size_t>(size));
+    return all;
+  }
+  VaultAnswer forced(VaultCommand command, const char* token, const char* pin = "") {
+    VaultRequest forced = request(command, token, pin);
+    forced.force = 1;
+    return ask(forced);
+  }
   void sql(const std::string& text) {
     sqlite3* database = nullptr;
     BOOST_REQUIRE(sqlite3_open(dir.file("state.db").c_str(), &database) == SQLITE_OK);
@@ -275,6 +293,27 @@ bool has(const std::string& text, const std::string& part) {
 
 std::string verdict(TurnVerdict verdict, const std::string& pin, const std::string& next = "") {
   return std::to_string(verdict) + " " + pin + " " + next;
+}
+
+/* How often the text stands in the heap, also where it was freed; 0 where that is not known. */
+size_t count_in_heap(const std::string& text) {
+  static char chunk[1 << 16];
+  std::ifstream maps("/proc/self/maps");
+  size_t count = 0;
+  const int fd = ::open("/proc/self/mem", O_RDONLY);
+  for (std::string line; std::getline(maps, line);) {
+    unsigned long from = 0, to = 0;
+    if (!has(line, "[heap]") || sscanf(line.c_str(), "%lx-%lx", &from, &to) != 2) continue;
+    for (; from < to; from += sizeof chunk - text.size()) {
+      const ssize_t got = ::pread(fd, chunk, std::min(sizeof chunk, to - from), (off_t)from);
+      if (got <= 0) break;
+      const char* end = chunk + got;
+      for (const char* at = chunk; (at = std::search(at, end, text.begin(), text.end())) != end;)
+        at++, count++;
+    }
+  }
+  ::close(fd);
+  return count;
 }
 
 /* Makes "made" on demand, with a PIN of 20 octets. */
@@ -357,12 +396,32 @@ BOOST_AUTO_TEST_CASE(a_database_that_somebody_changed) {
   f.sql("UPDATE pin SET sealed = next WHERE token = 'safe'");
   BOOST_TEST(f.does(kVaultExport, "safe") == kVaultRefused);
   /* No PIN lies there readable. */
-  const int fd = ::open(f.dir.file("state.db").c_str(), O_RDONLY);
-  std::string all(1 << 20, '\0');
-  const ssize_t size = ::read(fd, all.data(), all.size());
-  ::close(fd);
-  BOOST_REQUIRE(size > 0);
+  const std::string all = f.database();
   BOOST_TEST((!has(all, "first-pin") && !has(all, "other-pin")));
+}
+
+/* What was removed, or is under another key, is not there any more, encrypted as it was. */
+BOOST_AUTO_TEST_CASE(nothing_is_left_in_the_database) {
+  Fixture f;
+  auto sealed = [&f](const std::string& token) {
+    auto state = VaultState::open(f.dir.file("state.db"));
+    BOOST_REQUIRE(state.ok());
+    auto row = (*state)->pin({VaultState::PinKind::kVault, "hsm", token});
+    BOOST_REQUIRE((row.ok() && row->has_value()));
+    return std::string((*row)->sealed.begin(), (*row)->sealed.end());
+  };
+  BOOST_TEST(f.does(kVaultSet, "safe", "1234") == kVaultDone);
+  BOOST_TEST(f.does(kVaultSet, "of uid:1000", "5678") == kVaultDone);
+  auto left = [&f](const std::string& old) {
+    return has(f.database(), old.substr(old.size() / 2)); /* its beginning is written over */
+  };
+  const std::string one = sealed("safe"), other = sealed("of uid:1000");
+  BOOST_TEST((left(one) && left(other)));
+  BOOST_TEST(f.does(kVaultRemove, "safe") == kVaultDone);
+  BOOST_TEST(!left(one));
+  f.start(key_line('1') + key_line('2'));
+  BOOST_TEST(f.does(kVaultRekey) == kVaultDone);
+  BOOST_TEST(!left(other));
 }
 
 /* ---- administrators */
@@ -386,11 +445,15 @@ BOOST_AUTO_TEST_CASE(what_an_administrator_may_do) {
   BOOST_TEST(f.pin_of("safe") == "5678");
   BOOST_TEST(f.last.next.size == 32u);
   BOOST_TEST(f.does(kVaultSet, "safe", "9999") == kVaultChanging);
-  VaultRequest forced = Fixture::request(kVaultSet, "safe", "9999");
-  forced.force = 1;
-  BOOST_TEST(f.ask(forced).result == kVaultDone);
+  BOOST_TEST(f.forced(kVaultSet, "safe", "9999").result == kVaultDone);
   BOOST_TEST(f.pin_of("safe") == "9999");
   BOOST_TEST(f.last.next.size == 0u);
+  BOOST_TEST(f.does(kVaultRotate, "safe") == kVaultDone);
+  BOOST_TEST(f.does(kVaultRemove, "safe") == kVaultChanging);
+  BOOST_TEST(f.pin_of("safe") == "9999");
+  BOOST_TEST(f.forced(kVaultRemove, "safe").result == kVaultDone);
+  BOOST_TEST(f.pin_of("safe") == "");
+  BOOST_TEST(f.does(kVaultSet, "safe", "9999") == kVaultDone);
   BOOST_TEST(f.does(kVaultRemove, "safe") == kVaultDone);
   BOOST_TEST(f.pin_of("safe") == "");
   /* What no layer names. */
@@ -556,9 +619,7 @@ BOOST_AUTO_TEST_CASE(a_change_that_does_not_come_about) {
   f.say(one, "safe", RecordType::kPinTurned, kTurnNeither);
   f.say(one, "safe", RecordType::kTurnPin);
   BOOST_TEST(f.heard(one).starts_with(std::to_string(kTurnNot)));
-  VaultRequest forced = Fixture::request(kVaultSet, "safe", "8888");
-  forced.force = 1;
-  BOOST_TEST(f.ask(forced).result == kVaultDone);
+  BOOST_TEST(f.forced(kVaultSet, "safe", "8888").result == kVaultDone);
   BOOST_TEST(f.heard(one) == verdict(kPinIs, "8888"));
   f.say(one, "safe", RecordType::kTurnPin);
   BOOST_TEST(f.heard(one) == verdict(kPinIs, "8888"));
@@ -617,14 +678,112 @@ BOOST_AUTO_TEST_CASE(what_a_monitor_may_not_say) {
   BOOST_TEST(ends("safe", RecordType::kPinTurned, kTurnRefused, 1, true));
   BOOST_TEST(f.pin_of("safe") == "1234");
   BOOST_TEST(f.last.next.size == 32u); /* nothing of it had an effect */
-  /* Whom it was taken from: an administrator has set another one meanwhile. */
+  /* Whom it was taken from: another vault's administrator has set another one meanwhile. */
   Fixture::Monitor late = f.connect(8);
   f.say(late, "safe", RecordType::kTurnPin);
-  VaultRequest forced = Fixture::request(kVaultSet, "safe", "5555");
-  forced.force = 1;
-  BOOST_TEST(f.ask(forced).result == kVaultDone);
+  f.sql("UPDATE pin SET begun = begun + 1, next_key = 0, next = x'' WHERE token = 'safe'");
   f.say(late, "safe", RecordType::kPinTurned, kTurnDone, 32);
-  BOOST_TEST(f.pin_of("safe") == "5555");
+  BOOST_TEST(f.pin_of("safe") == "1234");
+}
+
+/* What the token may have at this moment is not forgotten, whatever an administrator says. */
+BOOST_AUTO_TEST_CASE(a_pin_is_kept_while_somebody_changes_it) {
+  Fixture f;
+  BOOST_TEST(f.does(kVaultSet, "safe", "1234") == kVaultDone);
+  BOOST_TEST(f.does(kVaultRotate, "safe") == kVaultDone);
+  Fixture::Monitor one = f.connect(1);
+  const std::string next = text_of(one.pins.at("safe").next);
+  f.say(one, "safe", RecordType::kTurnPin);
+  BOOST_TEST(f.heard(one) == verdict(kTurnIt, "1234", next));
+  for (VaultCommand command : {kVaultSet, kVaultRemove})
+    for (bool force : {false, true}) {
+      const char* pin = command == kVaultSet ? "5555" : "";
+      const VaultAnswer answer =
+          force ? f.forced(command, "safe", pin) : f.ask(Fixture::request(command, "safe", pin));
+      BOOST_TEST(answer.result == kVaultRefused);
+      BOOST_TEST(has(answer.text, "is being changed now; try again in two minutes"));
+    }
+  BOOST_TEST(f.pin_of("safe") == "1234");
+  BOOST_TEST(text_of(f.last.next) == next);
+  f.say(one, "safe", RecordType::kPinTurned, kTurnDone, 32);
+  BOOST_TEST(f.heard(one) == verdict(kPinIs, next));
+  BOOST_TEST(f.pin_of("safe") == next);
+  BOOST_TEST(f.does(kVaultRemove, "safe") == kVaultDone); /* it is known which one it was */
+}
+
+/* ---- monitors that do not do their part */
+
+BOOST_AUTO_TEST_CASE(who_does_not_read_is_not_heard) {
+  Fixture f;
+  BOOST_TEST(f.does(kVaultSet, "safe", "1234") == kVaultDone);
+  auto fill = [&f](const Fixture::Monitor& monitor) {
+    const PinTurn ask = f.turn_of(monitor, "safe", RecordType::kTurnPin);
+    int asked = 0;
+    while (asked < 5000 && send_record(monitor.socket.get(), ask) == RecordStatus::kOk) {
+      asked++;
+      f.turn();
+    }
+    return asked;
+  };
+  Fixture::Monitor one = f.connect(1), two = f.connect(2, "uid:1001");
+  const std::string before = f.database();
+  const int asked = fill(one);
+  BOOST_TEST(asked < 5000); /* the vault has stopped taking them */
+  BOOST_TEST((f.database() == before));
+  f.say(two, "safe", RecordType::kTurnPin); /* others are served */
+  BOOST_TEST(f.heard(two) == verdict(kPinIs, "1234"));
+  int answers = 0;
+  while (f.heard(one) == verdict(kPinIs, "1234")) {
+    answers++;
+    f.turn();
+  }
+  BOOST_TEST(answers == asked); /* nothing is lost once it reads */
+  /* That it hangs up is told: the vault does not wait for it. */
+  BOOST_TEST(fill(one) < 5000);
+  one.socket.reset();
+  f.turn();
+  f.control.reset();
+  bool waited = false;
+  f.loop.after(5000, [&] {
+    waited = true;
+    f.loop.stop();
+  });
+  f.loop.run();
+  BOOST_TEST(!waited);
+}
+
+BOOST_AUTO_TEST_CASE(what_was_not_sent_is_wiped) {
+  const std::string pin = "only-once-15-at"; /* short enough to be in no heap of ours */
+  Fixture f;
+  Fixture::Monitor one = f.connect(1);
+  BOOST_TEST(f.does(kVaultSet, "safe", pin.c_str()) == kVaultDone);
+  const PinTurn ask = f.turn_of(one, "safe", RecordType::kTurnPin);
+  for (int i = 0; i < 5000 && send_record(one.socket.get(), ask) == RecordStatus::kOk; i++)
+    f.turn();
+  if (count_in_heap(pin) == 0) return; /* another allocator's heap */
+  f.end(1);
+  BOOST_TEST(count_in_heap(pin) == 0u);
+}
+
+/* Its PINs cannot be read at this moment: it is nobody's to change, and nobody's fault. */
+BOOST_AUTO_TEST_CASE(a_change_without_its_pins) {
+  Fixture f;
+  BOOST_TEST(f.does(kVaultSet, "safe", "1234") == kVaultDone);
+  BOOST_TEST(f.does(kVaultRotate, "safe") == kVaultDone);
+  Fixture::Monitor one = f.connect(1), two = f.connect(2, "uid:1001");
+  const std::string next = text_of(one.pins.at("safe").next);
+  f.sql(
+      "INSERT INTO pin SELECT 7, backend, token, key, sealed, next_key, next, begun, started,"
+      " changed FROM pin; UPDATE pin SET next = sealed WHERE kind = 1");
+  const std::string before = f.database();
+  for (const Fixture::Monitor* monitor : {&one, &one, &two}) {
+    f.say(*monitor, "safe", RecordType::kTurnPin);
+    BOOST_TEST(f.heard(*monitor).starts_with(std::to_string(kTurnNot)));
+  }
+  BOOST_TEST((f.database() == before));
+  f.sql("UPDATE pin SET next = (SELECT next FROM pin WHERE kind = 7) WHERE kind = 1");
+  f.say(two, "safe", RecordType::kTurnPin);
+  BOOST_TEST(f.heard(two) == verdict(kTurnIt, "1234", next)); /* it is the first */
 }
 
 /* ---- master keys */
@@ -646,6 +805,11 @@ BOOST_AUTO_TEST_CASE(derived_pins_follow_the_keys) {
   BOOST_TEST((second.size() == 20u && second != first));
   f.say(one, "made", RecordType::kTurnPin);
   BOOST_TEST(f.heard(one) == verdict(kTurnIt, first, second));
+  f.say(one, "made", RecordType::kPinTurned, kTurnDone, 16); /* which nobody derives */
+  BOOST_TEST(f.heard(one) == "");
+  BOOST_TEST(f.entry_of("made") == "derived 1 2 1");
+  f.say(one, "made", RecordType::kTurnPin);
+  BOOST_TEST(f.heard(one) == verdict(kTurnItAgain, first, second));
   f.say(one, "made", RecordType::kPinTurned, kTurnDone, 20);
   BOOST_TEST(f.heard(one) == verdict(kPinIs, second));
   BOOST_TEST(f.entry_of("made") == "derived 2 0 1 since");
