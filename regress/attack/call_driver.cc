@@ -199,7 +199,7 @@ void fragments(const Test& test) {
   serves(test);
 }
 
-/* A fragment an octet, for ever: idle-timeout (4 s in the test's daemon) counts messages. */
+/* A fragment an octet, for ever: idle-timeout (12 s in the test's daemon) counts messages. */
 void dribble(const Test& test) {
   Connection one = connect(test);
   for (int i = 0; i < 600; i++) {

@@ -63,7 +63,7 @@ for layer in upper lower; do # of one library, which knows each other's handles
 done
 as_root && chown -R "$BACKEND_UID:$BACKEND_UID" "$SOFTHSM_DIR"
 daemon_config <<END
-idle-timeout = 4
+idle-timeout = 12
 max-connections-per-source = 200
 $backend
 token keys { layer { backend = hsm token = keys } access = read-write
