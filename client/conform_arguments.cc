@@ -27,6 +27,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <map>
 
 #include "result.h"
 
@@ -216,7 +217,13 @@ void Arguments::fields(const ParamStruct& layout, const std::vector<Field>& valu
         break;
     }
   }
-  for (const auto& [offset, size] : lengths) std::memcpy(at + offset, &size, sizeof size);
+  /* Arrays that share a length (CK_KEA_DERIVE_PARAMS): no more than the shortest of them has. */
+  std::map<size_t, CK_ULONG> least;
+  for (const auto& [offset, size] : lengths) {
+    const auto [shortest, first] = least.emplace(offset, size);
+    if (!first) shortest->second = std::min(shortest->second, size);
+  }
+  for (const auto& [offset, size] : least) std::memcpy(at + offset, &size, sizeof size);
 }
 
 /* The parameter of a structure, a number or a handle, cut or filled to the length that is told. */

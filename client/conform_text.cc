@@ -208,12 +208,21 @@ std::string attributes(const std::vector<Attribute>& list, bool query) {
   return text + "}";
 }
 
+/* Is it the length of an array? Its octets tell it then, and Arguments::fields sets it. */
+bool is_length(const ParamStruct& layout, const ParamField& field) {
+  return std::any_of(layout.fields.begin(), layout.fields.end(), [&](const ParamField& array) {
+    return array.kind == FieldKind::kBytes && array.length == LengthIs::kOctets &&
+           array.way == Way::kIn && array.length_offset == field.offset;
+  });
+}
+
 std::string fields(const ParamStruct& layout, const std::vector<Field>& values) {
   std::string text = "{";
   for (size_t i = 0; i < values.size() && i < layout.fields.size(); i++) {
     const ParamField& field = layout.fields[i];
     const Field& value = values[i];
-    text += std::string(i > 0 ? ", " : "") + field.name + "=";
+    if (field.kind == FieldKind::kUlong && is_length(layout, field)) continue;
+    text += std::string(text.size() > 1 ? ", " : "") + field.name + "=";
     switch (field.kind) {
       case FieldKind::kUlong:
       case FieldKind::kOctet:

@@ -42,9 +42,9 @@ hosted_programs
 MULTIP11=$LIBEXEC/multip11
 install -m 755 "$(find_program multip11)" "$MULTIP11" || give_up "no multip11"
 
-# One library, so that it is asked about handles of no token on both sides, with four tokens: `whole`
-# holds keys 1 to 4, `first` 1 and 2, `second` 3 and 4, `empty` none. The same keys have the same
-# labels and identifiers wherever they lie.
+# One library, so that it is asked about handles of no token on both sides, with five tokens: `alone`
+# and `first` hold keys 1 and 2, `second` 3 and 4, `whole` all of them, `empty` none. The same keys
+# have the same labels and identifiers wherever they lie.
 for k in 1 2 3 4; do
   openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -out "key$k.pem" 2>/dev/null &&
     openssl pkcs8 -topk8 -nocrypt -in "key$k.pem" -out "key$k.p8" || give_up "openssl makes no key"
@@ -62,6 +62,7 @@ fill() { # TOKEN KEY...
   done
 }
 fill whole 1 2 3 4
+fill alone 1 2
 fill first 1 2
 fill second 3 4
 unset SOFTHSM2_CONF
@@ -79,31 +80,45 @@ client() { # NAME LAYER...: the token "keys-NAME" of these layers for clients of
   texts+="}"$'\n'
   client_config "$name" <<<"server here { address = \"unix://$MULTIP11_TMP/$name.sock\" }"
 }
-client one first
-client two first empty
+client one alone
+client two alone empty
 client all whole
 client split first second
 unset MULTIP11_CONFIG
 daemon_config <<<"$sockets$texts"
 daemon_up
 
-compare() { # WHAT A B CALLS SEED
-  local said
-  said=$(MULTIP11_PIN=$SUITE_PIN "$MULTIP11" conform --named --threads 2 --against "$MODULE" \
-    --direct-env "MULTIP11_CONFIG=$MULTIP11_TMP/$2.conf" \
-    --hosted-env "MULTIP11_CONFIG=$MULTIP11_TMP/$3.conf" --calls "$4" --seed "$5" "$MODULE" 2>&1)
-  check_match "$1: $4 calls with seed $5 without a difference" '^no difference' "$said"
-  printf '%s\n' "$said" | grep -E 'calls compared|functions|mechanisms' | cut -c1-150 | sed 's/^/    /'
-}
 objects() { MULTIP11_CONFIG=$MULTIP11_TMP/$1.conf pkcs11-tool --module "$MODULE" -O --login --pin "$SUITE_PIN" 2>/dev/null | grep -E '^(Public|Private|  label|  ID)' | paste - - - | sort; }
 check_equal "two layers show what one token does" "$(objects all)" "$(objects split)"
 check_equal "an empty layer shows nothing" "$(objects one)" "$(objects two)"
 check "there is something to be seen" [ "$(objects split | wc -l)" = 8 ]
 
-for run in "$CONFORM_CALLS 1" "$CONFORM_MORE $CONFORM_SEED"; do
-  read -r calls seed <<<"$run"
-  compare "a second layer that is empty" one two "$calls" "$seed"
-  compare "objects on two layers" all split "$calls" "$seed"
-done
+# Both pairs at the same time; they have no token in common.
+compare() { # A B
+  local calls seed
+  for run in "$CONFORM_CALLS 1" "$CONFORM_MORE $CONFORM_SEED"; do
+    read -r calls seed <<<"$run"
+    MULTIP11_PIN=$SUITE_PIN "$MULTIP11" conform --named --threads 2 --against "$MODULE" \
+      --direct-env "MULTIP11_CONFIG=$MULTIP11_TMP/$1.conf" \
+      --hosted-env "MULTIP11_CONFIG=$MULTIP11_TMP/$2.conf" --calls "$calls" --seed "$seed" \
+      "$MODULE" >"said-$2-$seed" 2>&1
+  done
+}
+start compare-two.log compare one two
+pids=($!)
+start compare-split.log compare all split
+pids+=($!)
+wait "${pids[@]}"
+shown() { # NAME WHAT
+  local calls seed said
+  for run in "$CONFORM_CALLS 1" "$CONFORM_MORE $CONFORM_SEED"; do
+    read -r calls seed <<<"$run"
+    said=$(cat "said-$1-$seed" "compare-$1.log")
+    check_match "$2: $calls calls with seed $seed without a difference" '^no difference' "$said"
+    printf '%s\n' "$said" | grep -E 'calls compared|functions|mechanisms' | cut -c1-150 | sed 's/^/    /'
+  done
+}
+shown two "a second layer that is empty"
+shown split "objects on two layers"
 daemon_down
 finish

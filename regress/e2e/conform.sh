@@ -52,39 +52,57 @@ conform() { # OPTION...: on the direct side's SoftHSM
   "$MULTIP11" conform --destructive --token conform --direct-env "SOFTHSM2_CONF=$direct/softhsm2.conf" \
     --env "OPENSSL_CONF=$direct/openssl.cnf" --restore "$direct/tokens" "$@" "$SOFTHSM_MODULE"
 }
+copy_direct() { # DIRECTORY: that SoftHSM once more
+  cp -a "$direct" "$1"
+  sed -i "s,$direct/,$1/," "$1/softhsm2.conf"
+}
 
 # ---- What is wrong is found
 
-cp -a "$direct" wrong
-sed -i "s,$direct/,$MULTIP11_TMP/wrong/," wrong/softhsm2.conf
 against_wrong() { # HOW AFTER OPTION...: prints what conform says
-  local how=$1 after=$2
+  local how=$1 after=$2 wrong=$MULTIP11_TMP/wrong-$1
   shift 2
-  conform --against "$MULTIP11_BUILD/regress/rogue/.libs/wrong.so" --hosted-env "SOFTHSM2_CONF=$MULTIP11_TMP/wrong/softhsm2.conf" \
+  [ -d "$wrong" ] || copy_direct "$wrong"
+  conform --against "$MULTIP11_BUILD/regress/rogue/.libs/wrong.so" --hosted-env "SOFTHSM2_CONF=$wrong/softhsm2.conf" \
     --hosted-env "WRONG_MODULE=$SOFTHSM_MODULE" --hosted-env "WRONG=$how" \
-    --hosted-env "WRONG_AFTER=$after" --restore "$MULTIP11_TMP/wrong/tokens" --calls 20000 --seed 7 "$@" 2>&1
+    --hosted-env "WRONG_AFTER=$after" --restore "$wrong/tokens" --calls 20000 --seed 7 "$@" 2>&1
 }
+
+# Half of them at the same time as the other half, each half with a direct side of its own.
+after() { # HOW: how often it is right first
+  case $1 in rv) echo 3 ;; length) echo 1 ;; octet | flag | crash) echo 2 ;; *) echo 0 ;; esac
+}
+half() { # DIRECTORY HOW...
+  direct=$1
+  shift
+  for how; do against_wrong "$how" "$(after "$how")" >"said-$how"; done
+}
+copy_direct "$MULTIP11_TMP/direct-half"
+start half.log half "$MULTIP11_TMP/direct-half" rv octet handle thread
+other=$!
 said=$(against_wrong nothing 0 --calls 2000)
 check_match "a module that is right is found to be right" '^no difference' "$said"
 check_equal "no function is left out" "" "$(grep -o '; never: C_.*' <<<"$(against_wrong nothing 0 --calls 12000)")"
+(half "$direct" length flag crash state)
+wait "$other"
 
-found() { # HOW AFTER MOST PATTERN: it is found, and at most that many calls show it
+found() { # HOW MOST PATTERN: it is found, and at most that many calls show it
   local said enough
-  said=$(against_wrong "$1" "$2")
-  check_match "a wrong $1 is found" "$4" "$said"
+  said=$(cat "said-$1" half.log)
+  check_match "a wrong $1 is found" "$3" "$said"
   enough=$(sed -n 's/^ *\([0-9]*\) calls are enough.*/\1/p' <<<"$said" | head -n 1)
-  check "a wrong $1 is shown by at most $3 calls (${enough:-none})" [ "${enough:-999}" -le "$3" ]
+  check "a wrong $1 is shown by at most $2 calls (${enough:-none})" [ "${enough:-999}" -le "$2" ]
 }
-found rv 3 11 '^difference .*C_GetSessionInfo: CK_RV: direct CKR_OK, hosted CKR_GENERAL_ERROR'
-found length 1 8 '^difference .*C_Digest pDigest: length: direct [0-9]+, hosted [0-9]+'
-found octet 2 15 '^difference .*C_Digest pDigest: octet [0-9]+ of [0-9]+: direct'
-found flag 2 7 '^difference .*C_GetMechanismInfo pInfo: octet'
-found handle 0 12 '^difference .*C_FindObjects phObject: element 1'
+found rv 11 '^difference .*C_GetSessionInfo: CK_RV: direct CKR_OK, hosted CKR_GENERAL_ERROR'
+found length 8 '^difference .*C_Digest pDigest: length: direct [0-9]+, hosted [0-9]+'
+found octet 15 '^difference .*C_Digest pDigest: octet [0-9]+ of [0-9]+: direct'
+found flag 7 '^difference .*C_GetMechanismInfo pInfo: octet'
+found handle 12 '^difference .*C_FindObjects phObject: element 1'
 # In a build with AddressSanitizer it is that which ends the process, with a status.
-found crash 2 5 '^difference .*the hosted side: (killed by signal 11|ended with status [1-9])'
-found state 0 11 '^difference '
-found thread 0 8 '^difference .*thread [0-9]+, its call [0-9]+: C_Digest'
-wrong_again=$(against_wrong rv 3 | sed -n 's/.*--sequence \([0-9]*\)$/\1/p' | head -n 1)
+found crash 5 '^difference .*the hosted side: (killed by signal 11|ended with status [1-9])'
+found state 11 '^difference '
+found thread 8 '^difference .*thread [0-9]+, its call [0-9]+: C_Digest'
+wrong_again=$(sed -n 's/.*--sequence \([0-9]*\)$/\1/p' said-rv | head -n 1)
 check_match "the command that is printed repeats it" '^difference .*C_GetSessionInfo' \
   "$(against_wrong rv 3 --sequence "$wrong_again")"
 against_wrong octet 2 >/dev/null
@@ -111,15 +129,8 @@ copy_token() { # the backend's token becomes the copy of the direct one
   as_root && chown -R "$BACKEND_UID:$BACKEND_UID" "$SOFTHSM_DIR/tokens"
 }
 
-compare() { # MODE CALLS SEED
-  local said
-  said=$(conform --against "$MODULE" --hosted-env "MULTIP11_CONFIG=$MULTIP11_CONFIG" \
-    --restore "$SOFTHSM_DIR/tokens" --calls "$2" --seed "$3" 2>&1)
-  check_match "$1: $2 calls with seed $3 without a difference" '^no difference' "$said"
-  printf '%s\n' "$said" | grep -E 'calls compared|functions|mechanisms' | cut -c1-150 | sed 's/^/    /'
-}
-
 case " ${modes[*]} " in *" gss "*) realm_up ;; esac
+configs=() restored=() hosted=
 for mode in "${modes[@]}"; do
   BACKEND_MORE=
   [ "$mode" = library ] || BACKEND_MORE="transparent = yes
@@ -127,13 +138,40 @@ for mode in "${modes[@]}"; do
   allow = {\"$(me "$mode")\"}"
   backend_softhsm "conform-$mode" conform
   copy_token
-  if [ "$mode" != library ]; then
-    daemon_config <<<"$BACKEND_TEXT"
-    daemon_up
-  fi
+  [ "$mode" = library ] || hosted+=$BACKEND_TEXT$'\n'
   use_client "$mode"
-  compare "$mode" "$CONFORM_CALLS" 1
-  compare "$mode" "$CONFORM_MORE" "$CONFORM_SEED"
-  [ "$mode" = library ] || daemon_down
+  configs+=("$MULTIP11_CONFIG")
+  restored+=("$SOFTHSM_DIR/tokens")
 done
+if [ -n "$hosted" ]; then
+  daemon_config <<<"$hosted"
+  daemon_up
+fi
+
+# All at the same time, each with two SoftHSMs that nobody else touches.
+compare() { # NUMBER
+  local mode=${modes[$1]} calls seed
+  direct=$MULTIP11_TMP/direct-$mode
+  for run in "$CONFORM_CALLS 1" "$CONFORM_MORE $CONFORM_SEED"; do
+    read -r calls seed <<<"$run"
+    conform --against "$MODULE" --hosted-env "MULTIP11_CONFIG=${configs[$1]}" \
+      --restore "${restored[$1]}" --calls "$calls" --seed "$seed" >"said-$mode-$seed" 2>&1
+  done
+}
+pids=()
+for i in "${!modes[@]}"; do
+  copy_direct "$MULTIP11_TMP/direct-${modes[i]}"
+  start "compare-${modes[i]}.log" compare "$i"
+  pids+=($!)
+done
+wait "${pids[@]}"
+for mode in "${modes[@]}"; do
+  for run in "$CONFORM_CALLS 1" "$CONFORM_MORE $CONFORM_SEED"; do
+    read -r calls seed <<<"$run"
+    said=$(cat "said-$mode-$seed" "compare-$mode.log")
+    check_match "$mode: $calls calls with seed $seed without a difference" '^no difference' "$said"
+    printf '%s\n' "$said" | grep -E 'calls compared|functions|mechanisms' | cut -c1-150 | sed 's/^/    /'
+  done
+done
+[ -z "$hosted" ] || daemon_down
 finish

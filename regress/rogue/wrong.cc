@@ -68,7 +68,7 @@ CK_RV get_session_info(CK_SESSION_HANDLE session, CK_SESSION_INFO_PTR info) {
 CK_RV digest(CK_SESSION_HANDLE session, CK_BYTE_PTR data, CK_ULONG size, CK_BYTE_PTR out,
              CK_ULONG_PTR out_size) {
   bool together = digesting++ > 0;
-  const timespec moment{0, 5000000};
+  const timespec moment{0, 20000000};
   if (const char* wrong = getenv("WRONG"); wrong != nullptr && strcmp(wrong, "thread") == 0)
     nanosleep(&moment, nullptr);
   const CK_RV rv = real.C_Digest(session, data, size, out, out_size);
