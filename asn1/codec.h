@@ -82,7 +82,7 @@ struct Hello {
   uint64_t encodings = kDer;
   std::vector<std::string> extensions; /* names; none is defined yet */
 };
-/* This implementation: the rows that are carried, DER, the limits of limits.h. */
+/* This implementation: the rows that are carried, all encodings, the limits of limits.h. */
 Hello own_hello();
 
 enum class FailureReason : uint8_t {

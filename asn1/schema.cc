@@ -23,6 +23,7 @@
  */
 #include "schema.h"
 
+#include <INTEGER.h>
 #include <NULL.h>
 #include <constr_CHOICE.h>
 #include <constr_SEQUENCE.h>
@@ -30,7 +31,7 @@
 
 #include <cstring>
 #include <iterator>
-#include <set>
+#include <map>
 #include <span>
 
 #include "TransportMessage.h"
@@ -43,6 +44,8 @@ extern "C" {
 #include "p11_functions.def"
 #undef P11_FUNCTION
 extern asn_TYPE_descriptor_t asn_DEF_C_Failed_Return;
+extern asn_TYPE_descriptor_t asn_DEF_X_Cancel_Call, asn_DEF_X_Cancel_Return;
+extern asn_TYPE_descriptor_t asn_DEF_X_Snapshot_Call, asn_DEF_X_Snapshot_Return;
 }
 
 namespace mp11::asn1 {
@@ -60,15 +63,51 @@ constexpr TypePair kTypes[] = {
 };
 static_assert(std::size(kTypes) == kFunctions);
 
-/*
- * Types that are another type by name copy its functions into their own descriptor when they are
- * first used, one step at a time; freeing nothing three times takes the longest chain there is.
- */
-void prepare(Type* type, std::set<Type*>* seen) {
-  if (!seen->insert(type).second) return;
-  for (int i = 0; i < 3; i++) type->free_struct(type, nullptr, 1);
-  for (int i = 0; i < type->elements_count; i++) prepare(type->elements[i].type, seen);
+/* What is not PKCS #11, from this opcode on. */
+constexpr long kFirstOther = 256;
+constexpr TypePair kOtherTypes[] = {
+    {&asn_DEF_X_Cancel_Call, &asn_DEF_X_Cancel_Return},
+    {&asn_DEF_X_Snapshot_Call, &asn_DEF_X_Snapshot_Return},
+};
+
+const TypePair* operation(long opcode) {
+  const auto index = static_cast<size_t>(opcode);
+  if (opcode >= 0 && index < std::size(kTypes)) return &kTypes[index];
+  const auto other = static_cast<size_t>(opcode - kFirstOther);
+  if (opcode >= kFirstOther && other < std::size(kOtherTypes)) return &kOtherTypes[other];
+  return nullptr;
 }
+
+/*
+ * asn1c's descriptors as they are to be used. Types that are another type by name copy its
+ * functions into their own descriptor when they are first used, one step at a time; freeing nothing
+ * three times takes the longest chain there is.
+ *
+ * With the functions comes the other type's check, in the place of the type's own: from its first
+ * use on an ACK-BYTE might have two octets. A check of a type's own stays where it is put back; one
+ * that is but the other type's puts that there by itself when it is called.
+ */
+class Descriptors {
+ public:
+  void add(Type* type) {
+    if (!checks_.emplace(type, Check{type->check_constraints}).second) return;
+    for (int i = 0; i < 3; i++) type->free_struct(type, nullptr, 1);
+    for (int i = 0; i < type->elements_count; i++) add(type->elements[i].type);
+  }
+  void prepare() {
+    for (int i = 0; i < 3; i++)
+      for (const auto& [type, check] : checks_) {
+        type->check_constraints = check.function;
+        check.function(type, nullptr, nullptr, nullptr);
+      }
+  }
+
+ private:
+  struct Check {
+    asn_constr_check_f* function;
+  };
+  std::map<Type*, Check> checks_;
+};
 
 /* Arguments that are pointers and for which the call has no NULL of its own. */
 uint32_t nullable_words(const FunctionRow& row, const FunctionTypes& types) {
@@ -124,20 +163,25 @@ struct Bindings {
   FunctionTypes functions[kFunctions];
 
   Bindings() {
-    std::set<Type*> seen;
-    prepare(&asn_DEF_TransportMessage, &seen);
-    prepare(&asn_DEF_C_Failed_Return, &seen);
+    Descriptors descriptors;
+    descriptors.add(&asn_DEF_TransportMessage);
+    descriptors.add(&asn_DEF_C_Failed_Return);
+    for (const TypePair& other : kOtherTypes) {
+      descriptors.add(other.call);
+      descriptors.add(other.result);
+    }
     for (unsigned i = 0; i < kFunctions; i++) {
       const FunctionRow& row = kFunctionTable[i];
       FunctionTypes& types = functions[i];
       types.call = kTypes[i].call;
       types.result = kTypes[i].result;
-      prepare(types.call, &seen);
-      prepare(types.result, &seen);
+      descriptors.add(types.call);
+      descriptors.add(types.result);
       bind(types.call, row.word_count, types.call_member);
       bind(types.result, row.word_count, types.result_member);
       types.nullable = nullable_words(row, types);
     }
+    descriptors.prepare();
   }
 };
 
@@ -178,6 +222,8 @@ Shape shape_of(const Type* type) {
       return Shape::kOctets;
     case 5:
       return Shape::kNull;
+    case 10:
+      return Shape::kEnumerated;
     case 12:
     case 22:
       return Shape::kText;
@@ -188,11 +234,45 @@ Shape shape_of(const Type* type) {
   }
 }
 
+bool is_list(const Type* type) {
+  return shape_of(type) == Shape::kSequence && type->elements_count == 1 &&
+         type->elements[0].name[0] == 0;
+}
+
+const Type* call_type(long opcode) {
+  const TypePair* types = operation(opcode);
+  return types != nullptr ? types->call : nullptr;
+}
+
+const Type* return_type(long opcode) {
+  const TypePair* types = operation(opcode);
+  return types != nullptr ? types->result : nullptr;
+}
+
+bool value_named(const Type* enumerated, std::string_view name, long* value) {
+  const auto& spec = specifics<asn_INTEGER_specifics_t>(enumerated);
+  for (int i = 0; i < spec.map_count; i++) {
+    const auto& entry = spec.value2enum[i];
+    if (name != std::string_view(entry.enum_name, entry.enum_len)) continue;
+    *value = entry.nat_value;
+    return true;
+  }
+  return false;
+}
+
+const char* name_of(const Type* enumerated, long value) {
+  const auto& spec = specifics<asn_INTEGER_specifics_t>(enumerated);
+  for (int i = 0; i < spec.map_count; i++)
+    if (spec.value2enum[i].nat_value == value) return spec.value2enum[i].enum_name;
+  return nullptr;
+}
+
 size_t size_of(const Type* type) {
   switch (shape_of(type)) {
     case Shape::kBoolean:
       return sizeof(BOOLEAN_t);
     case Shape::kNumber:
+    case Shape::kEnumerated:
       return sizeof(long);
     case Shape::kBits:
       return sizeof(BIT_STRING_t);

@@ -37,6 +37,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string_view>
 
 #include "marshal.h"
 #include "p11_functions.h"
@@ -55,12 +56,15 @@ enum class Shape : uint8_t {
   kBits,
   kOctets,
   kNull,
+  kEnumerated,
   kText,
-  kSequence,
+  kSequence, /* and SEQUENCE OF */
   kChoice,
   kOther,
 };
 Shape shape_of(const Type* type);
+/* Of a kSequence: SEQUENCE OF, which asn1c describes by one member without a name. */
+bool is_list(const Type* type);
 /* sizeof of the C structure. */
 size_t size_of(const Type* type);
 
@@ -77,6 +81,14 @@ struct FunctionTypes {
  * are first used; so call it once before there are threads.
  */
 const FunctionTypes& function_types(const FunctionRow& row);
+
+/* What an operation's opdata is in a call and in its return; nullptr for one that is not known. */
+const Type* call_type(long opcode);
+const Type* return_type(long opcode);
+
+/* An ENUMERATED's values and their names; false and nullptr for those that the module has not. */
+bool value_named(const Type* enumerated, std::string_view name, long* value);
+const char* name_of(const Type* enumerated, long value);
 
 /* Where a member's value is, nullptr where an OPTIONAL one is absent. */
 const void* peek(const Element& element, const void* structure);

@@ -26,6 +26,7 @@
 #include <cstring>
 
 #include "conform.h"
+#include "convert_command.h"
 #include "explain_command.h"
 #include "status_command.h"
 #include "vault_command.h"
@@ -40,6 +41,8 @@ struct Command {
 
 constexpr Command kCommands[] = {
     {"conform", mp11::conform::main, "compare a PKCS #11 module with itself hosted"},
+    {"decode", mp11::client::convert_main, "messages of the protocol as text"},
+    {"encode", mp11::client::convert_main, "messages as DER, from text"},
     {"explain", mp11::client::explain_main, "who sees what, and which library would answer a call"},
     {"status", mp11::client::status_main, "connections and libraries of this host's daemon"},
     {"vault", mp11::vault_command::main, "PINs that multip11d keeps"},

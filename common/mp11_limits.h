@@ -66,6 +66,11 @@ inline constexpr size_t kPendingOctets = 2 * kMessage;
  */
 inline constexpr size_t kDerDepth = 24;
 inline constexpr size_t kDerNodes = 65536;
+/*
+ * Octets of one message as text: twice kMessage, as octets are hexadecimal there, and a hundred for
+ * each value's names.
+ */
+inline constexpr size_t kTextMessage = 2 * kMessage + 100 * kDerNodes;
 /* Numbers in one list on the wire: below kDerNodes, with room for the message around it. */
 inline constexpr uint64_t kWireList = kDerNodes - 536;
 /* transportID and requestID in octets. */

@@ -161,13 +161,19 @@ bool NetConnection::take_messages() {
     progress = true;
     std::span<const uint8_t> rest = client_.plain();
     if (delimiter_ == Delimiter::kUnknown) {
-      if (rest[0] != 0x00 && rest[0] != 0x30) {
-        client_.end("an encoding that is not built: DER, or frames of it, is");
+      const std::optional<Encoding> encoding = encoding_of(rest[0]);
+      if (rest[0] != 0x00 && !encoding) {
+        client_.end("octets that begin no message: neither frames nor DER, XER or JER");
         break;
       }
-      delimiter_ = rest[0] == 0x00 ? Delimiter::kFrames : Delimiter::kDer;
+      delimiter_ = !encoding                     ? Delimiter::kFrames
+                   : *encoding == Encoding::kDer ? Delimiter::kDer
+                                                 : Delimiter::kLines;
     }
-    if (!(delimiter_ == Delimiter::kFrames ? take_frames(rest) : take_der(rest))) break;
+    const bool goes_on = delimiter_ == Delimiter::kFrames ? take_frames(rest)
+                         : delimiter_ == Delimiter::kDer  ? take_der(rest)
+                                                          : take_line(rest);
+    if (!goes_on) break;
   }
   return progress;
 }
@@ -212,15 +218,59 @@ bool NetConnection::take_der(std::span<const uint8_t> rest) {
   return true;
 }
 
+/* Messages that are a line of text each. */
+bool NetConnection::take_line(std::span<const uint8_t> rest) {
+  const auto* end = static_cast<const uint8_t*>(std::memchr(rest.data(), '\n', rest.size()));
+  const size_t used = end == nullptr ? rest.size() : static_cast<size_t>(end - rest.data()) + 1;
+  if (used > limits::kMessage - message_.size()) {
+    client_.end("a line that is too long");
+    return false;
+  }
+  message_.append(rest.data(), used);
+  client_.used_plain(used);
+  if (end == nullptr) return true;
+  SecureBuffer whole;
+  whole.swap(message_);
+  return take_message(0, whole.span());
+}
+
 /* One whole message. False when the connection goes no further. */
-bool NetConnection::take_message(uint32_t number, std::span<const uint8_t> der) {
+bool NetConnection::take_message(uint32_t number, std::span<const uint8_t> octets) {
   Call* call = free_call();
   active_ns_ = Waiter::now_ns();
   call->arena.clear();
   call->number = number;
+  call->row = nullptr;
+  call->envelope = Envelope{};
+  call->encoding = encoding_of(octets[0]).value_or(Encoding::kDer);
+  if (call->encoding == Encoding::kDer) return take_call(call, octets);
+  TextError error;
+  SecureBuffer der;
+  switch (text_to_der(call->encoding, octets, &call->arena, &der, &error)) {
+    case TextStatus::kSyntax:
+      log_info("connection %llu from %s: octet %zu of a message: %s", number_, peer_.c_str(),
+               error.offset, error.what);
+      return break_off(call, error.what);
+    case TextStatus::kMemory:
+      give_failure(call, FailureReason::kTooLarge, "", 0, CKR_HOST_MEMORY);
+      return true;
+    case TextStatus::kOpcode: /* which its DER says */
+    case TextStatus::kOk:
+      break;
+  }
+  return take_call(call, der.span());
+}
+
+/* What cannot be understood ends the connection, after an answer that says so. */
+bool NetConnection::break_off(Call* call, const char* why) {
+  give_failure(call, FailureReason::kSyntax, why, 0, CKR_GENERAL_ERROR);
+  last_words_ = true;
+  return false;
+}
+
+bool NetConnection::take_call(Call* call, std::span<const uint8_t> der) {
   Received received;
   CodecStatus status = decode_message(der, &call->arena, &received);
-  call->envelope = Envelope{};
   call->envelope.transport = received.envelope.transport;
   call->envelope.request = received.envelope.request;
   if (received.envelope.hello && !said_hello_) {
@@ -239,10 +289,7 @@ bool NetConnection::take_message(uint32_t number, std::span<const uint8_t> der) 
   if (status != CodecStatus::kOk) {
     log_info("connection %llu from %s: a message of broken syntax: %s", number_, peer_.c_str(),
              der_error_text(received.shape));
-    give_failure(call, FailureReason::kSyntax, der_error_text(received.shape), 0,
-                 CKR_GENERAL_ERROR);
-    last_words_ = true;
-    return false;
+    return break_off(call, der_error_text(received.shape));
   }
   call->row = function_row(received.opcode);
   if (call->row == nullptr) {
@@ -283,6 +330,18 @@ void NetConnection::give_failure(Call* call, FailureReason reason, const char* d
 }
 
 void NetConnection::give_answer(Call* call) {
+  if (call->encoding != Encoding::kDer) {
+    /* What the client gets is what it would have got in DER; or, where that has no form as text
+     * (labels with characters that XML has not), that there is something, but not what. */
+    if (!der_to_text(call->encoding, call->answer.span(), &call->arena, &text_)) {
+      encode_answer(call->row != nullptr ? call->row->number : 0, CKR_GENERAL_ERROR, call->envelope,
+                    &call->arena, &call->answer);
+      if (!der_to_text(call->encoding, call->answer.span(), &call->arena, &text_))
+        fatal("connection %llu: a failure that has no form as text", number_);
+    }
+    call->answer.swap(text_);
+    text_.clear();
+  }
   call->state = Call::State::kReturning;
   call->rest = {call->number, call->answer.span()};
   returning_.push_back(call);

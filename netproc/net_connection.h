@@ -43,6 +43,7 @@
 #include "frames.h"
 #include "gss_wrap.h"
 #include "record_io.h"
+#include "text.h"
 #include "token_stream.h"
 #include "unique_fd.h"
 
@@ -58,14 +59,15 @@ class NetConnection : private Wrapping {
 
  private:
   /* How the client's messages are delimited; its first octet inside the wrapping decides. */
-  enum class Delimiter { kUnknown, kFrames, kDer };
+  enum class Delimiter { kUnknown, kFrames, kDer, kLines };
 
   /* One call of the client, from decoding to its return's last fragment. */
   struct Call {
     enum class State { kFree, kQueued, kAtMonitor, kReturning };
     State state = State::kFree;
-    uint64_t id = 0;      /* on the monitor's channel */
-    uint32_t number = 0;  /* of the message */
+    uint64_t id = 0;     /* on the monitor's channel */
+    uint32_t number = 0; /* of the message */
+    Encoding encoding = Encoding::kDer;
     uint64_t sent_ns = 0; /* to the monitor */
     const FunctionRow* row = nullptr;
     Words words;
@@ -84,7 +86,10 @@ class NetConnection : private Wrapping {
   bool take_messages();
   bool take_frames(std::span<const uint8_t> rest);
   bool take_der(std::span<const uint8_t> rest);
-  bool take_message(uint32_t number, std::span<const uint8_t> der);
+  bool take_line(std::span<const uint8_t> rest);
+  bool take_message(uint32_t number, std::span<const uint8_t> octets);
+  bool take_call(Call* call, std::span<const uint8_t> der);
+  bool break_off(Call* call, const char* why);
   void give_answer(Call* call);
   void give_failure(Call* call, FailureReason reason, const char* detail, uint32_t opcode,
                     CK_RV rv);
@@ -108,6 +113,7 @@ class NetConnection : private Wrapping {
   std::unique_ptr<Channel> monitor_;
   std::optional<GssWrap> wrap_;
   SecureBuffer message_;
+  SecureBuffer text_; /* a message as text, or from it */
   FrameReader frames_;
   Delimiter delimiter_ = Delimiter::kUnknown;
   std::array<Call, limits::kCallsPerConnection> calls_;

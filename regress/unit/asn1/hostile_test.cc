@@ -99,6 +99,26 @@ ACK_ATTRIBUTE_t* one_attribute(ACK_ATTRIBUTE_ARRAY_t* array, CK_ATTRIBUTE_TYPE t
 
 BOOST_AUTO_TEST_SUITE(hostile)
 
+/* A type that is another by name keeps its own constraint, from its first use on. */
+BOOST_AUTO_TEST_CASE(a_version_of_another_size) {
+  Sides s;
+  encode_answer(kC_Login, CKR_OK, envelope(1), &s.make, &s.der);
+  std::vector<uint8_t> message = copy(s.der);
+  const uint8_t version[] = {0x30, 0x06, 0x04, 0x01, 0x00, 0x04, 0x01, 0x03};
+  auto at = std::search(message.begin(), message.end(), std::begin(version), std::end(version));
+  BOOST_REQUIRE((at == message.begin() + 2)); /* a header of two octets before it */
+  Received received;
+  BOOST_TEST((decode_message(message, &s.server, &received) == CodecStatus::kOk));
+  std::vector<uint8_t> longer = message;
+  longer.insert(longer.begin() + 7, 0x00);
+  longer[1]++, longer[3]++, longer[5]++;
+  BOOST_TEST((decode_message(longer, &s.server, &received) == CodecStatus::kSyntax));
+  std::vector<uint8_t> shorter = message;
+  shorter.erase(shorter.begin() + 6);
+  shorter[1]--, shorter[3]--, shorter[5]--;
+  BOOST_TEST((decode_message(shorter, &s.server, &received) == CodecStatus::kSyntax));
+}
+
 BOOST_AUTO_TEST_CASE(calls_cut_and_flipped) {
   Random random(99);
   Sides s;
