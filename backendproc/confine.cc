@@ -24,9 +24,7 @@
 #include "confine.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include <memory>
 
@@ -79,22 +77,15 @@ void add_neighbours(const std::string& module, std::vector<PathRule>* rules) {
   }
 }
 
-Status limit_memory(uint64_t mib) {
-  if (mib == 0 || kSanitized) return ok(); /* a sanitizer's shadow is larger than any limit */
-  rlimit limit{mib << 20, mib << 20};
-  /* Not RLIMIT_AS: malloc and threads reserve far more addresses than they use. */
-  if (::setrlimit(RLIMIT_DATA, &limit) == 0) return ok();
-  return Error{errno, std::string("limit of memory: ") + strerror(errno)};
-}
-
 }  // namespace
 
 Status confine(const StartBlock& block) {
   SelfLimits limits;
   limits.files = block.files;
   limits.file_size = kKeepLimit;
+  if (block.memory_mib != 0 && !kSanitized) /* a sanitizer's shadow is larger than any limit */
+    limits.data = block.memory_mib << 20;
   if (Status limited = limit_self(limits); !limited) return limited;
-  if (Status limited = limit_memory(block.memory_mib); !limited) return limited;
   if (Status dropped = drop_capabilities(); !dropped) return dropped;
 
   LandlockSpec spec;

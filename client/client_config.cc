@@ -39,6 +39,7 @@
 #include <memory>
 
 #include "records.h"
+#include "server_address.h"
 #include "unique_fd.h"
 
 namespace mp11::client {
@@ -50,7 +51,6 @@ constexpr uint32_t kDefaultDeadlineS = 30;
 constexpr uint32_t kDefaultStartS = 60; /* a slow library may take this long to initialise */
 constexpr uint32_t kDefaultLongS = 300; /* RSA keys of 16384 bits on a small device */
 constexpr uint32_t kDefaultFiles = 256;
-constexpr const char* kDefaultPort = "4611";
 
 /* ---- values ---- */
 
@@ -440,27 +440,10 @@ Status parse_address(const std::string& text, BackendConfig* backend) {
     if (backend->path.size() < 108) return ok(); /* sockaddr_un */
     return Error{0, "the path of a socket has at most 107 octets"};
   }
-  const char* form = "write tcp://HOST, tcp://HOST:PORT, tcp://[IPV6]:PORT or unix:///PATH";
-  if (!text.starts_with("tcp://")) return Error{0, form};
-  std::string rest = text.substr(strlen("tcp://"));
-  size_t host_end = rest.starts_with('[') ? rest.find(']') : rest.find(':');
-  if (rest.starts_with('[')) {
-    if (host_end == std::string::npos || host_end == 1) return Error{0, form};
-    host_end++;
-  } else if (host_end == std::string::npos) {
-    host_end = rest.size();
-  }
-  std::string host = rest.substr(0, host_end), port = kDefaultPort;
-  if (host_end < rest.size()) port = rest.substr(host_end + 1);
-  uint32_t number;
-  auto unusable = [](char c) {
-    return static_cast<unsigned char>(c) <= ' ' || c == 0x7f || c == '/' || c == '@';
-  };
-  if (host.empty() || std::any_of(host.begin(), host.end(), unusable) ||
-      (host_end < rest.size() && rest[host_end] != ':') || !read_number(port, 1, 65535, &number))
-    return Error{0, form};
+  Result<std::string> address = parse_server_address(text);
+  if (!address) return Error{0, std::string("write ") + kServerForm + ", or unix:///PATH"};
   backend->kind = BackendKind::kRemote;
-  backend->address = host + ":" + port;
+  backend->address = std::move(*address);
   return ok();
 }
 

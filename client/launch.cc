@@ -32,12 +32,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <algorithm>
-
 #include "client_log.h"
 #include "os_memfd.h"
 #include "os_process.h"
 #include "record_io.h"
+#include "server_address.h"
 
 namespace mp11::client {
 namespace {
@@ -47,8 +46,6 @@ constexpr int kLogPlace = 2;
 constexpr int kChannelPlace = 3;
 constexpr int kStartPlace = 4;
 constexpr int kOwnerPlace = 5;
-
-constexpr uint32_t kMostRemoteDeadlineS = 86400; /* remote_start.cc */
 
 /* What Kerberos, GSS-API and the resolver read; the rest is none of multip11-remote's business. */
 constexpr const char* kRemoteVariables[] = {"HOME",
@@ -151,9 +148,7 @@ std::string start_block_text(const BackendConfig& backend) {
   if (backend.kind == BackendKind::kRemote) {
     text += "server=" + backend.address + "\nsecurity=gss\n";
     if (!backend.principal.empty()) text += "principal=" + backend.principal + "\n";
-    /* Less than C_Initialize has: it is to say what was slow before it is ended for it. */
-    const uint32_t deadline_s = std::min(backend.deadline_start_s * 2 / 3, kMostRemoteDeadlineS);
-    text += "deadline=" + std::to_string(std::max(deadline_s, 1u)) + "\n";
+    text += "deadline=" + std::to_string(remote_deadline_s(backend.deadline_start_s)) + "\n";
     return text;
   }
   text += "module=" + backend.module + "\n";

@@ -23,18 +23,22 @@
  */
 /*
  * multip11-remote: stands where a backend stands, and passes calls to another multip11d. One
- * process for each (application, server), started by multip11.so as the application's user.
+ * process for each (application, server), started by multip11.so as the application's user; or for
+ * each (connection, backend), started by [priv] as the backend's, with the keytab of the daemon.
  *
  * Descriptors:
- *   0, 1  /dev/null            3  channel socket to the application
+ *   0, 1  /dev/null            3  channel socket to the application, or to the monitor
  *   2     the log, or nothing  4  start block (remote_start.h)
- *   5     a pidfd of the application
+ *   5     a pidfd of the application; or the keytab, closed before the sandbox stands
  *
  * The sandbox stands before the first octet from the network: it may resolve names, speak TCP and
- * UDP, and read the user's tickets; it cannot see the application's memory nor start a program.
+ * UDP, and read the user's tickets; it cannot see the application's memory nor start a program. As
+ * a daemon's backend it has no files but what every user may read, and once it is connected, before
+ * the server's first record, nothing at all but its descriptors: no file, no socket, no address.
  */
 #include <poll.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "gss_client.h"
 #include "log.h"
@@ -42,6 +46,7 @@
 #include "os_process.h"
 #include "os_sandbox.h"
 #include "remote_connection.h"
+#include "remote_keytab.h"
 #include "remote_start.h"
 
 namespace mp11 {
@@ -50,6 +55,7 @@ namespace {
 constexpr int kChannel = 3;
 constexpr int kStart = 4;
 constexpr int kOwner = 5;
+constexpr int kKeytab = 5;
 constexpr size_t kLongestStart = 64u << 10;
 constexpr uint64_t kSecondNs = 1000000000;
 constexpr rlim_t kFiles = 64;
@@ -59,22 +65,45 @@ constexpr rlim_t kLargestFile = 16u << 20;
 RemoteStart read_start() {
   auto block = read_sealed_memfd(kStart, kLongestStart);
   if (!block) fatal("%s", block.error().text.c_str());
+  ::close(kStart);
   auto start = parse_remote_start({reinterpret_cast<const char*>(block->data()), block->size()});
   if (!start) fatal("%s", start.error().text.c_str());
   return std::move(*start);
 }
 
-void confine(const RemoteStart& start) {
+void set_environment(const RemoteStart& start) {
+  for (const std::string& entry : start.environment) {
+    size_t equals = entry.find('=');
+    if (::setenv(entry.substr(0, equals).c_str(), entry.c_str() + equals + 1, 1) != 0)
+      fatal("environment: '%s' is not NAME=VALUE", entry.c_str());
+  }
+}
+
+void limit(const RemoteStart& start) {
   SelfLimits self;
   self.files = kFiles;
-  self.file_size = kLargestFile;
+  if (!start.keytab) self.file_size = kLargestFile;
+  if (start.memory_mib != 0 && !kSanitized) self.data = start.memory_mib << 20;
   if (Status status = limit_self(self); !status.ok()) fatal("%s", status.error().text.c_str());
-  LandlockSpec files = remote_files();
+}
+
+void confine(const RemoteStart& start) {
+  LandlockSpec files = start.keytab ? uplink_files() : remote_files();
   files.may_be_absent = start.landlock_may_be_absent;
   auto report = landlock_enter(files);
   if (!report) fatal("%s", report.error().text.c_str());
-  if (Status status = sandbox_enter(Program::kRemote); !status.ok())
+  if (Status status = sandbox_enter(start.keytab ? Program::kUplink : Program::kRemote);
+      !status.ok())
     fatal("%s", status.error().text.c_str());
+}
+
+/* Everything that needs more than what is open now has been done. */
+void close_sandbox(const RemoteStart& start) {
+  LandlockSpec nothing;
+  nothing.may_be_absent = start.landlock_may_be_absent;
+  if (start.keytab)
+    if (auto report = landlock_enter(nothing); !report) fatal("%s", report.error().text.c_str());
+  if (Status status = sandbox_loaded(); !status.ok()) fatal("%s", status.error().text.c_str());
 }
 
 /* Waits for the application's first call; false when it goes instead. */
@@ -100,30 +129,43 @@ void refuse(Channel* channel, const Message& call, uint64_t deadline_ns) {
   (void)channel->send(reply, deadline_ns);
 }
 
-int serve(const RemoteStart& start) {
+struct Connected {
+  std::unique_ptr<TokenStream> stream;
+  std::unique_ptr<GssClient> wrapping;
+};
+
+/* The server first, so that a KDC is not asked for nothing. The tickets end with this function. */
+Result<Connected> connect(const RemoteStart& start, std::unique_ptr<KeytabTickets> tickets,
+                          uint64_t deadline_ns) {
+  auto socket = connect_server(start, deadline_ns);
+  if (!socket) return socket.error();
+  if (tickets)
+    if (Status got = tickets->get(); !got) return got.error();
+  uint64_t now = Waiter::now_ns();
+  int left_ms = now < deadline_ns ? static_cast<int>((deadline_ns - now) / 1000000) : 1;
+  auto wrapping = GssClient::connect(socket->get(), start.principal, left_ms);
+  if (!wrapping && tickets)
+    return Error{wrapping.error().code, "as " + tickets->client() + ": " + wrapping.error().text};
+  if (!wrapping) return wrapping.error();
+  return Connected{std::make_unique<TokenStream>(std::move(*socket)), std::move(*wrapping)};
+}
+
+int serve(const RemoteStart& start, std::unique_ptr<KeytabTickets> tickets) {
   auto channel = Channel::join(UniqueFd(kChannel), static_cast<int>(start.deadline_s * 1000));
   if (!channel) fatal("%s", channel.error().text.c_str());
   Message call;
   if (!first_call(channel->get(), start.owner, &call)) return 0;
   uint64_t deadline_ns = Waiter::now_ns() + start.deadline_s * kSecondNs;
-  auto socket = connect_server(start, deadline_ns);
-  if (!socket) {
-    log_error("%s: %s", start.name.c_str(), socket.error().text.c_str());
+  auto connected = connect(start, std::move(tickets), deadline_ns);
+  if (!connected) {
+    log_error("%s: %s", start.name.c_str(), connected.error().text.c_str());
     refuse(channel->get(), call, deadline_ns);
     return 1;
   }
-  uint64_t now = Waiter::now_ns();
-  int left_ms = now < deadline_ns ? static_cast<int>((deadline_ns - now) / 1000000) : 1;
-  auto wrapping = GssClient::connect(socket->get(), start.principal, left_ms);
-  if (!wrapping) {
-    log_error("%s: %s", start.name.c_str(), wrapping.error().text.c_str());
-    refuse(channel->get(), call, deadline_ns);
-    return 1;
-  }
-  if (Status status = sandbox_loaded(); !status.ok()) fatal("%s", status.error().text.c_str());
-  auto connection = std::make_unique<RemoteConnection>(
-      channel->get(), std::make_unique<TokenStream>(std::move(*socket)), std::move(*wrapping),
-      start.owner ? kOwner : -1);
+  close_sandbox(start);
+  auto connection =
+      std::make_unique<RemoteConnection>(channel->get(), std::move(connected->stream),
+                                         std::move(connected->wrapping), start.owner ? kOwner : -1);
   connection->run(&call);
   if (connection->reason() != nullptr)
     log_error("%s: %s", start.name.c_str(), connection->reason());
@@ -135,9 +177,17 @@ int serve(const RemoteStart& start) {
 
 int main() {
   using namespace mp11;
-  bool debug = ::getenv("MULTIP11_DEBUG") != nullptr;
-  log_init("multip11-remote", debug ? LogLevel::kDebug : LogLevel::kError, false);
+  log_init("multip11-remote", LogLevel::kError, false);
   RemoteStart start = read_start();
+  set_environment(start);
+  if (::getenv("MULTIP11_DEBUG") != nullptr) log_init("multip11-remote", LogLevel::kDebug, false);
+  limit(start); /* not to be looked into, before there is a key */
+  std::unique_ptr<KeytabTickets> tickets;
+  if (start.keytab) {
+    auto read = KeytabTickets::read(kKeytab, start.client);
+    if (!read) fatal("%s: %s", start.name.c_str(), read.error().text.c_str());
+    tickets = std::move(*read);
+  }
   confine(start);
-  return serve(start);
+  return serve(start, std::move(tickets));
 }

@@ -57,6 +57,16 @@ bool parse_server(std::string_view value, RemoteStart* start) {
   return true;
 }
 
+bool parse_number(std::string_view text, uint64_t most, uint64_t* value) {
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), *value);
+  return error == std::errc() && end == text.data() + text.size() && *value <= most;
+}
+
+bool parse_choice(std::string_view text, const char* yes, const char* no, bool* value) {
+  *value = text == yes;
+  return *value || text == no;
+}
+
 bool parse_key(std::string_view key, std::string_view value, RemoteStart* start) {
   if (key == "server") return parse_server(value, start);
   if (key == "name") {
@@ -69,18 +79,25 @@ bool parse_key(std::string_view key, std::string_view value, RemoteStart* start)
   }
   if (key == "security") return value == "gss";
   if (key == "deadline") {
-    auto [end, error] =
-        std::from_chars(value.data(), value.data() + value.size(), start->deadline_s);
-    return error == std::errc() && end == value.data() + value.size() && start->deadline_s != 0 &&
-           start->deadline_s <= kMostDeadline;
+    uint64_t number = 0;
+    if (!parse_number(value, kMostDeadline, &number) || number == 0) return false;
+    start->deadline_s = static_cast<uint32_t>(number);
+    return true;
   }
-  if (key == "sandbox") {
-    start->landlock_may_be_absent = value == "seccomp-only";
-    return start->landlock_may_be_absent || value == "full";
+  if (key == "sandbox")
+    return parse_choice(value, "seccomp-only", "full", &start->landlock_may_be_absent);
+  if (key == "owner") return parse_choice(value, "pidfd", "none", &start->owner);
+  if (key == "tickets") return parse_choice(value, "keytab", "user", &start->keytab);
+  if (key == "memory") return parse_number(value, 1u << 30, &start->memory_mib);
+  if (key == "client") {
+    start->client = value;
+    return !value.empty();
   }
-  if (key == "owner") {
-    start->owner = value == "pidfd";
-    return start->owner || value == "none";
+  if (key.starts_with("env.")) {
+    uint64_t index;
+    start->environment.emplace_back(value);
+    return value.find('=') != value.npos && parse_number(key.substr(4), 4095, &index) &&
+           index + 1 == start->environment.size();
   }
   return false;
 }
@@ -92,6 +109,17 @@ std::string file_of(const char* name) {
   for (std::string_view type : {"FILE:", "WRFILE:", "DIR:"})
     if (text.starts_with(type)) text.remove_prefix(type.size());
   return text.starts_with('/') ? std::string(text) : std::string();
+}
+
+/* KRB5_CONFIG is a list of files. */
+void add_krb5_config(LandlockSpec* spec) {
+  const char* config = ::getenv("KRB5_CONFIG");
+  for (std::string_view rest = config != nullptr ? config : ""; !rest.empty();) {
+    size_t colon = rest.find(':');
+    std::string path(rest.substr(0, colon));
+    if (path.starts_with('/')) spec->paths.push_back({path, PathAccess::kRead, true});
+    rest.remove_prefix(colon == std::string_view::npos ? rest.size() : colon + 1);
+  }
 }
 
 Result<UniqueFd> connect_one(const addrinfo& address, uint64_t deadline_ns) {
@@ -126,6 +154,7 @@ Result<RemoteStart> parse_remote_start(std::string_view text) {
   });
   if (line != 0) return Error{0, "start block, line " + std::to_string(line) + ": not understood"};
   if (start.host.empty()) return Error{0, "start block: no server"};
+  if (start.keytab && start.owner) return Error{0, "start block: both are descriptor 5"};
   if (start.principal.empty()) start.principal = "pkcs11/" + start.host;
   if (start.name.empty()) start.name = start.host;
   return start;
@@ -144,14 +173,38 @@ LandlockSpec remote_files() {
     std::string keytab = file_of(::getenv(name));
     if (!keytab.empty()) spec.paths.push_back({keytab, PathAccess::kRead, true});
   }
-  /* KRB5_CONFIG is a list of files. */
-  const char* config = ::getenv("KRB5_CONFIG");
-  for (std::string_view rest = config != nullptr ? config : ""; !rest.empty();) {
-    size_t colon = rest.find(':');
-    std::string path(rest.substr(0, colon));
-    if (path.starts_with('/')) spec.paths.push_back({path, PathAccess::kRead, true});
-    rest.remove_prefix(colon == std::string_view::npos ? rest.size() : colon + 1);
-  }
+  add_krb5_config(&spec);
+  spec.unrestricted_tcp = true;
+  return spec;
+}
+
+LandlockSpec uplink_files() {
+  LandlockSpec spec;
+  for (const char* path : {"/etc/krb5.conf",
+                           "/etc/krb5.conf.d",
+                           "/etc/gss",
+                           "/etc/hosts",
+                           "/etc/host.conf",
+                           "/etc/resolv.conf",
+                           "/etc/nsswitch.conf",
+                           "/etc/gai.conf",
+                           "/etc/services",
+                           "/etc/localtime",
+                           "/etc/ld.so.cache",
+                           "/etc/ssl/openssl.cnf",
+                           "/etc/pki/tls/openssl.cnf",
+                           "/etc/crypto-policies",
+                           "/usr/lib",
+                           "/usr/lib64",
+                           "/usr/local/lib",
+                           "/usr/share",
+                           "/lib",
+                           "/lib64",
+                           "/dev/urandom",
+                           "/run/systemd/resolve",
+                           "/run/resolvconf"})
+    spec.paths.push_back({path, PathAccess::kRead, true});
+  add_krb5_config(&spec);
   spec.unrestricted_tcp = true;
   return spec;
 }

@@ -22,8 +22,8 @@
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
 /*
- * What multip11.so tells multip11-remote before it does anything, and the connection that it then
- * makes. Lines `key=value` in a sealed memfd:
+ * What multip11-remote is told before it does anything, by multip11.so or by [priv], and the
+ * connection that it then makes. Lines `key=value` in a sealed memfd:
  *
  *   name=TEXT           of the server, for the log
  *   server=HOST:PORT    or [ADDRESS]:PORT
@@ -32,15 +32,21 @@
  *   deadline=SECONDS    for name, connection and authentication together; default 20
  *   sandbox=full|seccomp-only
  *   owner=pidfd|none    descriptor 5 is a pidfd of the application; end when that ends
+ *   tickets=user|keytab the user's own tickets; or those that the keytab in descriptor 5 gets. The
+ *                       second is that of a daemon's backend, and what follows is for it alone
+ *   client=NAME         whose keys to take from there; default the first one's
+ *   env.0=NAME=VALUE, env.1= ...
+ *   memory=MIB          0, the default: no limit
  *
- * The environment is what the process was started with: KRB5CCNAME and its like.
+ * With tickets=user the environment is what the process was started with: KRB5CCNAME and its like.
  *
- * Trust: the writer is the application that this process works for.
+ * Trust: the writer is the application that this process works for, or [priv].
  */
 #pragma once
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "os_landlock.h"
 #include "result.h"
@@ -56,12 +62,19 @@ struct RemoteStart {
   uint32_t deadline_s = 20;
   bool landlock_may_be_absent = false;
   bool owner = false;
+  bool keytab = false;
+  std::string client;
+  std::vector<std::string> environment;
+  uint64_t memory_mib = 0;
 };
 
 Result<RemoteStart> parse_remote_start(std::string_view text);
 
-/* Files that Kerberos and the resolver need: by the environment. */
+/* Files that Kerberos and the resolver need, by the environment; tickets and keytabs of the user.
+ */
 LandlockSpec remote_files();
+/* The same for a daemon's backend: of what every user may read, and no keys. */
+LandlockSpec uplink_files();
 
 /* Connects; tries every address of the name until deadline_ns (CLOCK_MONOTONIC). Non-blocking. */
 Result<UniqueFd> connect_server(const RemoteStart& start, uint64_t deadline_ns);

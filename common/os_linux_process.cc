@@ -154,6 +154,7 @@ Status limit_self(const SelfLimits& limits) {
       {RLIMIT_FSIZE, "RLIMIT_FSIZE", limits.file_size},
       {RLIMIT_NPROC, "RLIMIT_NPROC", limits.processes},
       {RLIMIT_AS, "RLIMIT_AS", limits.address_space},
+      {RLIMIT_DATA, "RLIMIT_DATA", limits.data},
   };
   for (const Row& row : rows)
     if (auto set = set_limit(row.resource, row.name, row.value); !set) return set;

@@ -117,6 +117,18 @@ Result<Filter> new_filter(uint32_t otherwise) {
   return filter;
 }
 
+Result<Filter> filter_of(const SandboxProfile& profile) {
+  uint32_t otherwise = SCMP_ACT_KILL_PROCESS;
+  if (profile.otherwise == SandboxDefault::kTrap) otherwise = SCMP_ACT_TRAP;
+  if (profile.otherwise == SandboxDefault::kAllow) otherwise = SCMP_ACT_ALLOW;
+  auto filter = new_filter(otherwise);
+  if (!filter) return filter;
+  for (std::span<const SandboxRule> group : profile.groups)
+    for (const SandboxRule& rule : group)
+      if (auto added = add_rule(filter->get(), rule); !added) return added.error();
+  return filter;
+}
+
 using Code = std::vector<sock_filter>;
 
 /* Through a pipe, as a memfd would be bound by RLIMIT_FSIZE, which limit_self sets before this. */
@@ -143,11 +155,11 @@ Status install(const sock_filter* code, size_t count) {
 }
 
 /*
- * What is needed after the first stage, when it can be made no more: a page or two, read-only from
+ * What is needed after the first stage, when it can be made no more: some pages, read-only from
  * then on, so that no stray write of a library changes the filter.
  */
 constexpr int kNamedCalls = 512;
-constexpr size_t kLoadedCode = 128;
+constexpr size_t kLoadedCode = 1024;
 struct Later {
   char call_name[kNamedCalls][28]; /* for the handler, which may not call libseccomp */
   size_t count;                    /* of the second stage's instructions, 0: none */
@@ -155,7 +167,12 @@ struct Later {
 };
 constinit const Later* g_later = nullptr;
 
-Result<Code> compile_loaded() {
+Result<Code> compile_loaded(const SandboxProfile& profile) {
+  if (profile.then) {
+    auto filter = filter_of(sandbox_profile(*profile.then));
+    if (!filter) return filter.error();
+    return compile(*filter);
+  }
   auto filter = new_filter(SCMP_ACT_ALLOW);
   if (!filter) return filter.error();
   for (const SandboxRule& rule : sandbox_loaded_rules())
@@ -163,8 +180,8 @@ Result<Code> compile_loaded() {
   return compile(*filter);
 }
 
-Status prepare_later() {
-  auto code = compile_loaded();
+Status prepare_later(const SandboxProfile& profile) {
+  auto code = compile_loaded(profile);
   if (!code) return code.error();
   MP11_ASSERT(code->size() <= kLoadedCode);
   void* memory =
@@ -269,6 +286,7 @@ std::string sandbox_table(Program program) {
   for (std::span<const SandboxRule> group : profile.groups)
     for (const SandboxRule& rule : group) text += describe(rule);
   text += describe(profile.otherwise);
+  if (profile.then) return text + "once it is connected:\n" + sandbox_table(*profile.then);
   if (!profile.loads_code) return text;
   text += "once everything is loaded:\n";
   for (const SandboxRule& rule : sandbox_loaded_rules()) text += describe(rule);
@@ -277,18 +295,12 @@ std::string sandbox_table(Program program) {
 
 Status sandbox_enter(Program program) {
   SandboxProfile profile = sandbox_profile(program);
-  uint32_t otherwise = SCMP_ACT_KILL_PROCESS;
-  if (profile.otherwise == SandboxDefault::kTrap) otherwise = SCMP_ACT_TRAP;
-  if (profile.otherwise == SandboxDefault::kAllow) otherwise = SCMP_ACT_ALLOW;
-  auto filter = new_filter(otherwise);
+  auto filter = filter_of(profile);
   if (!filter) return filter.error();
-  for (std::span<const SandboxRule> group : profile.groups)
-    for (const SandboxRule& rule : group)
-      if (auto added = add_rule(filter->get(), rule); !added) return added;
   auto code = compile(*filter);
   if (!code) return code.error();
   if (profile.loads_code)
-    if (auto prepared = prepare_later(); !prepared) return prepared;
+    if (auto prepared = prepare_later(profile); !prepared) return prepared;
   if (profile.otherwise == SandboxDefault::kTrap)
     if (auto set = set_trap_handler(); !set) return set;
   if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return failed("no-new-privileges", errno);

@@ -369,11 +369,10 @@ constexpr SandboxRule kBackend[] = {
     {"utimensat", "used for times of files", equal(1, 0, "by descriptor")},
 };
 
-/* The application's user, with the network: what it may not do is become or reach another process. */
+/* With the network: what it may not do is become or reach another process. */
 constexpr SandboxRule kRemote[] = {
     {"socket", "used for multip11d and the KDC", equal(0, AF_INET, "AF_INET")},
     {"socket", "used for multip11d and the KDC", equal(0, AF_INET6, "AF_INET6")},
-    {"socket", "used for KCM, nscd and resolved", equal(0, AF_UNIX, "AF_UNIX")},
     {"socket", "used by getaddrinfo for own addresses", equal(0, AF_NETLINK, "AF_NETLINK"),
      equal(2, 0, "NETLINK_ROUTE")},
     {"connect", "used for multip11d and the KDC"},
@@ -398,10 +397,26 @@ constexpr SandboxRule kRemote[] = {
     {"getresgid", "used by krb5: am I set-id?"},
     {"getppid", "used for noticing the application's end"},
     {"statfs", "used by libselinux, which krb5 may load"},
+    {"prctl", "used by libcap, which NSS modules load",
+     equal(0, PR_CAPBSET_READ, "PR_CAPBSET_READ")},
     {"sched_getaffinity", "used for the number of processors"},
     {"eventfd2", "used for event loops"},
     {"timerfd_create", "used for deadlines"},
     {"timerfd_settime", "used for deadlines"},
+};
+
+/* Of the application's user: who keeps his tickets, and answers for names, may be a local daemon. */
+constexpr SandboxRule kRemoteLocal[] = {
+    {"socket", "used for KCM, nscd and resolved", equal(0, AF_UNIX, "AF_UNIX")},
+};
+
+/* As a backend: what listens at a unix socket of the host is not for it. */
+constexpr SandboxRule kUplink[] = {
+    refuse("socket", EAFNOSUPPORT, "asked for by the resolver, which goes on without nscd",
+           equal(0, AF_UNIX, "AF_UNIX")),
+    {"prctl", "used for the second stage", equal(0, PR_SET_NO_NEW_PRIVS, "no-new-privileges")},
+    {"landlock_create_ruleset", "used for the second stage"},
+    {"landlock_restrict_self", "used for the second stage"},
 };
 
 /*
@@ -508,7 +523,19 @@ SandboxProfile plain_profile(Program program) {
               true,
               {kEvery, kLoadsCode, kThreads, kReadFiles, kWriteFiles, kBackend}};
     case Program::kRemote:
-      return {program, "remote", kKill, true, {kEvery, kLoadsCode, kReadFiles, kRemote}};
+      return {
+          program, "remote", kKill, true, {kEvery, kLoadsCode, kReadFiles, kRemote, kRemoteLocal}};
+    case Program::kUplink:
+      return {program,
+              "uplink",
+              kKill,
+              true,
+              {kEvery, kLoadsCode, kReadFiles, kRemote, kUplink},
+              Program::kUplinkConnected};
+    case Program::kUplinkConnected:
+      /* What multip11-net may, which does the same at the other end. */
+      return {
+          program, "uplink-connected", kKill, false, {kEvery, kNoNewCode, kNoFiles, kFstat, kNet}};
     case Program::kPriv:
       break;
   }

@@ -57,6 +57,8 @@ struct SelfLimits {
                                         write fails with EFBIG (as a log line to a file would) */
   rlim_t processes = kKeepLimit;     /* RLIMIT_NPROC: threads of the whole uid; binds no uid 0 */
   rlim_t address_space = kKeepLimit; /* RLIMIT_AS, octets */
+  rlim_t data = kKeepLimit;          /* RLIMIT_DATA, octets. For foreign code rather than RLIMIT_AS:
+                                        malloc and threads reserve far more addresses than they use */
 };
 
 /*

@@ -37,6 +37,7 @@
  */
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -55,8 +56,10 @@ enum class Program : uint8_t {
   kNet,
   kBackend, /* profile `files`: a library and its own token directory */
   kRemote,
+  kUplink, /* multip11-remote as a backend: the network, and what a name's resolving needs */
+  kUplinkConnected, /* the same from sandbox_loaded() on: the descriptors that it has */
 };
-inline constexpr unsigned kPrograms = 9;
+inline constexpr unsigned kPrograms = 11;
 
 /*
  * A build with sanitizers (configure --enable-asan and the like) is for tests: the sanitizers' own
@@ -100,10 +103,11 @@ struct SandboxProfile {
   SandboxDefault otherwise; /* for calls without a row */
   bool loads_code;          /* has a second stage: no new code after loaded() */
   std::vector<std::span<const SandboxRule>> groups; /* rows, shared groups first */
+  std::optional<Program> then = {}; /* whose rows the second stage leaves, if not all but code */
 };
 
 SandboxProfile sandbox_profile(Program program);
-/* What sandbox_loaded() adds: these rows and nothing else changes. */
+/* What sandbox_loaded() adds for a profile without `then`: these rows and nothing else changes. */
 std::span<const SandboxRule> sandbox_loaded_rules();
 /* The program's table as text: call, condition or error, reason; one line a row. */
 std::string sandbox_table(Program program);
@@ -117,7 +121,8 @@ Status sandbox_enter(Program program);
  * For programs with loads_code, after dlopen and C_Initialize (or after warming up GSS and the
  * resolver): from now on mapping a file as code answers EACCES. (Memory both writable and
  * executable, and mprotect to executable, are refused from sandbox_enter on.) So a plug-in that a
- * library wants to load later is not found, rather than the end of the process.
+ * library wants to load later is not found, rather than the end of the process. For multip11-remote
+ * as a backend, once it is connected: nothing is left but the rows of kUplinkConnected.
  */
 Status sandbox_loaded();
 

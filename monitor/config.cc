@@ -70,6 +70,8 @@ constexpr uint32_t kDefaultLogRate = 200;
 constexpr uint32_t kDefaultInstances = 256;
 constexpr uint32_t kDefaultDeadlineS = 30;
 constexpr uint32_t kDefaultStartS = 60; /* a slow library may take this long to initialise */
+constexpr uint32_t kDefaultConnectS =
+    15; /* while it is down, each call that wants it waits so long */
 constexpr uint32_t kDefaultLongS = 300; /* RSA keys of 16384 bits on a small device */
 constexpr uint32_t kDefaultMemoryMib = 1024;
 constexpr uint32_t kDefaultFiles = 256;
@@ -388,21 +390,18 @@ void ConfigChecker::backend(const Reader& r) {
   if (!is_name(b.name, 31))
     errors_->add(b.line, "backend name '" + b.name +
                              "' is not usable; write at most 31 letters, digits, - _ .");
-  b.module = r.absolute("module", "");
-  if (b.module.empty())
-    errors_->add(b.line, "backend '" + b.name + "' has no module; add module = \"/PATH\"");
-  else if (Status status = check_module_file(b.module); b.module[0] == '/' && !status)
-    r.error("module", "module: " + status.error().text);
-  isolation(r, &b);
-  environment(r, &b);
-  path_list(r, "read", &b.read);
-  path_list(r, "write", &b.write);
+  const bool elsewhere = r.has("server");
+  if (elsewhere)
+    server(r, &b);
+  else
+    library(r, &b);
   b.max_instances = r.number("max-instances", kDefaultInstances, 1, 16384);
   b.prestart = r.number("prestart", 0, 0, 256);
   if (b.prestart > b.max_instances)
     r.error("prestart", "prestart is above max-instances; lower it");
   b.deadline_s = r.number("deadline", kDefaultDeadlineS, 1, kMaxSeconds);
-  b.deadline_start_s = r.number("deadline-start", kDefaultStartS, 1, kMaxSeconds);
+  b.deadline_start_s =
+      r.number("deadline-start", elsewhere ? kDefaultConnectS : kDefaultStartS, 1, kMaxSeconds);
   b.deadline_long_s = r.number("deadline-long", kDefaultLongS, 1, kMaxSeconds);
   b.memory_mib = r.number("memory-limit", kDefaultMemoryMib, 0, 1u << 20);
   b.files = r.number("file-limit", kDefaultFiles, 16, 65536);
@@ -415,8 +414,8 @@ void ConfigChecker::backend(const Reader& r) {
     for (const char* keyword : {"allow", "admin"})
       r.forbid(keyword, "belongs to a token, or to a backend with transparent = yes; move it");
   }
-  if (backend_start_block(b, config_->sandbox, false, scope_directory(*config_, b, kLastUid))
-          .size() > kStartBlockOctets)
+  if (start_block_of(b, config_->sandbox, false, scope_directory(*config_, b, kLastUid)).size() >
+      kStartBlockOctets)
     errors_->add(b.line, "backend '" + b.name +
                              "' has too long lists of environment, read and write; shorten them");
   config_->backends.push_back(std::move(b));
@@ -427,15 +426,7 @@ void ConfigChecker::network() {
   Reader r(root_, errors_);
   config_->keytab = r.absolute("keytab", "");
   config_->principal = r.text("principal");
-  if (!config_->principal.empty()) {
-    Result<PrincipalName> name = parse_principal(config_->principal);
-    std::string wrong = !name ? name.error().text : "";
-    if (config_->principal.find('*') != std::string::npos) wrong = "is a pattern";
-    if (config_->principal.size() >= limits::kPrincipal) wrong = "is too long";
-    if (!wrong.empty())
-      r.error("principal",
-              "principal = " + config_->principal + " " + wrong + "; write pkcs11/HOST@REALM");
-  }
+  principal_of(r, "principal", config_->principal, "pkcs11/HOST@REALM");
   if (!config_->keytab.empty() && config_->keytab[0] == '/')
     if (Status status = check_secret_file(config_->keytab); !status)
       r.error("keytab", "keytab: " + status.error().text);

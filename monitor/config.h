@@ -80,6 +80,9 @@ struct BackendConfig {
   std::string name;
   int line = 0;
   std::string module;
+  /* Another multip11d instead of a module: HOST:PORT, its service (empty: pkcs11/HOST), and whose
+   * keys we have for it (empty: the first ones in the keytab). */
+  std::string server, principal, keytab, client;
   UserId user; /* unused when unprivileged, and where each token has its own */
   /* isolate = token: each of its tokens has a uid of these, and a directory; 0: it is backend. */
   uint32_t first_uid = 0, last_uid = 0;
@@ -96,6 +99,7 @@ struct BackendConfig {
   bool admin = false;             /* transparent only */
   std::vector<std::string> allow; /* transparent only */
   bool isolates_tokens() const { return first_uid != 0; }
+  bool is_server() const { return !server.empty(); }
   bool operator==(const BackendConfig&) const = default;
 };
 

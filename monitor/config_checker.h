@@ -23,7 +23,7 @@
  */
 /*
  * The tree of keywords made a Config, and everything said that is wrong with it. For config.cc,
- * config_tokens.cc, config_filters.cc and config_identities.cc alone.
+ * config_backends.cc, config_tokens.cc, config_filters.cc and config_identities.cc alone.
  */
 #pragma once
 #include <string>
@@ -61,6 +61,10 @@ class ConfigChecker {
   void environment(const Reader& r, BackendConfig* b);
   void isolation(const Reader& r, BackendConfig* b);
   void backend(const Reader& r);
+  void library(const Reader& r, BackendConfig* b); /* config_backends.cc */
+  void server(const Reader& r, BackendConfig* b);
+  void principal_of(const Reader& r, const char* keyword, const std::string& text,
+                    const char* example);
   void network();
   void clashes();
   void uid_ranges();

@@ -23,6 +23,7 @@
  */
 #include "config.h"
 #include "layer_prefix.h"
+#include "server_address.h"
 
 namespace mp11 {
 namespace {
@@ -110,8 +111,7 @@ void dump_listener(const ListenerConfig& l, Writer* w) {
   w->close();
 }
 
-void dump_backend(const BackendConfig& b, Writer* w) {
-  w->open("backend", &b.name);
+void dump_library(const BackendConfig& b, Writer* w) {
   w->string("module", b.module);
   w->string("user", b.user.text);
   w->word("isolate", b.isolates_tokens() ? "token" : "backend");
@@ -122,13 +122,31 @@ void dump_backend(const BackendConfig& b, Writer* w) {
   w->list("read", b.read);
   w->list("write", b.write);
   if (!b.isolates_tokens()) w->number("prestart", b.prestart);
+  w->number("file-limit", b.files);
+  w->flag("token-lock", b.token_lock);
+}
+
+void dump_server(const BackendConfig& b, Writer* w) {
+  w->string("server", std::string(kServerScheme) + b.server);
+  w->string("principal", b.principal);
+  w->word("security", "gss");
+  w->string("keytab", b.keytab);
+  w->string("client-principal", b.client);
+  w->string("user", b.user.text);
+  w->list("environment", b.environment);
+}
+
+void dump_backend(const BackendConfig& b, Writer* w) {
+  w->open("backend", &b.name);
+  if (b.is_server())
+    dump_server(b, w);
+  else
+    dump_library(b, w);
   w->number("max-instances", b.max_instances);
   w->number("deadline", b.deadline_s);
   w->number("deadline-start", b.deadline_start_s);
   w->number("deadline-long", b.deadline_long_s);
   w->number("memory-limit", b.memory_mib);
-  w->number("file-limit", b.files);
-  w->flag("token-lock", b.token_lock);
   if (!b.isolates_tokens()) w->flag("transparent", b.transparent);
   if (b.transparent) {
     w->flag("admin", b.admin);

@@ -273,12 +273,14 @@ struct Grammar {
                             WORD("principal"), CFG_END()};
   cfg_opt_t group[5] = {LIST("members"), WORD("file"), WORD("unix-group"), WORD("realm"),
                         CFG_END()};
-  cfg_opt_t backend[21] = {
+  cfg_opt_t backend[25] = {
       WORD("module"),     WORD("user"),           WORD("isolate"),       LIST("environment"),
       LIST("read"),       LIST("write"),          WORD("prestart"),      WORD("max-instances"),
       WORD("deadline"),   WORD("deadline-start"), WORD("deadline-long"), WORD("memory-limit"),
       WORD("file-limit"), WORD("token-lock"),     WORD("transparent"),   LIST("allow"),
-      WORD("admin"),      WORD("uids"),           WORD("skeleton"),      CFG_END()};
+      WORD("admin"),      WORD("uids"),           WORD("skeleton"),      WORD("server"),
+      WORD("principal"),  WORD("keytab"),         WORD("security"),      WORD("client-principal"),
+      CFG_END()};
   cfg_opt_t layer[20] = {
       WORD("backend"),      WORD("token"),        WORD("access"),        WORD("required"),
       WORD("pin"),          LIST("create"),       LIST("allow"),         LIST("functions"),

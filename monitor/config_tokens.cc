@@ -300,6 +300,10 @@ void ConfigChecker::layer_of(const Reader& r, bool read_only, TokenConfig* t) {
   layer.on_demand = r.flag("on-demand", false);
   if (layer.on_demand && !r.has("token"))
     errors_->add(layer.line, "on-demand = yes needs the token's name; add token = LABEL");
+  if (layer.on_demand && found != all.end() && found->is_server())
+    r.error("on-demand",
+            "on-demand = yes is not for a backend with server, whose tokens are made "
+            "by the multip11d there; remove it, or write it there");
   if (layer.on_demand && is_token_uri(r.text("token")))
     r.error("token", "token of on-demand = yes is a name of yours and no URI; write a label");
   if (layer.on_demand && layer.read_only)

@@ -96,7 +96,7 @@ Result<Launched> Launcher::launch(const Config& config, Launch launch) {
   spec.death_signal = SIGKILL;
   if (!config.unprivileged) {
     spec.identity = Identity{launch.user.uid, launch.user.gid};
-    spec.net_namespace = netns_.get();
+    if (!launch.network) spec.net_namespace = netns_.get();
     if (launch.own_namespaces) spec.namespaces = kOwnIpc | kOwnUts | kOwnMount;
     spec.namespaces_required = !seccomp_only;
   }

@@ -23,7 +23,7 @@
  */
 /*
  * Starts the daemon's other programs, each as its own user, with nothing but the descriptors that
- * its plan names, in an empty network namespace. Part of [priv].
+ * its plan names, in an empty network namespace unless it says otherwise. Part of [priv].
  *
  * What every child gets: 0 and 1 /dev/null; 2 a pipe whose read end [priv] hands to multip11-log;
  * from 3 on what the caller lists. It is killed when [priv] dies.
@@ -45,6 +45,7 @@ struct Launch {
   std::vector<UniqueFd> fds;   /* placed at 3, 4, ... */
   bool options = true;         /* --log-level and --sandbox; the others have a start block */
   bool own_namespaces = false; /* IPC, UTS and mounts of its own, for foreign code */
+  bool network = false;        /* the host's, for multip11-remote; all others have none */
   bool pipe = true;            /* false, for multip11-log: 2 is `stderr_fd`, or /dev/null */
   int stderr_fd = -1;
 };

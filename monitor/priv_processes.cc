@@ -226,18 +226,24 @@ Result<Process*> Priv::launch_backend(const SharedConfig& config, AllowedBackend
   }
   /* With a token lock nobody may touch the token before a monitor holds the lock. */
   std::string block =
-      backend_start_block(backend, config->sandbox, prestart && !backend.token_lock, directory);
+      start_block_of(backend, config->sandbox, prestart && !backend.token_lock, directory);
   Result<UniqueFd> memfd = sealed_memfd("start", octets_of(block));
   if (!memfd) return memfd.error();
   Result<Pair> channel = record_pair();
   if (!channel) return channel.error();
   Launch launch;
-  launch.program = program_of(Kind::kBackend);
+  launch.program = backend.is_server() ? "multip11-remote" : program_of(Kind::kBackend);
   launch.user = which.uid != 0 ? UserId{"", which.uid, which.uid} : backend.user;
   launch.options = false;
   launch.own_namespaces = true;
   launch.fds.push_back(std::move(channel->second));
   launch.fds.push_back(std::move(*memfd));
+  if (backend.is_server()) {
+    Result<UniqueFd> keytab = copy_keytab(backend.keytab);
+    if (!keytab) return keytab.error();
+    launch.fds.push_back(std::move(*keytab));
+    launch.network = true;
+  }
   Result<Launched> launched = launcher_->launch(*config, std::move(launch));
   if (!launched) return launched.error();
   Process* process = adopt(Kind::kBackend, name, std::move(*launched), {});

@@ -23,6 +23,8 @@
  */
 #include "start_blocks.h"
 
+#include "server_address.h"
+
 namespace mp11 {
 namespace {
 
@@ -52,6 +54,21 @@ const char* sandbox_text(SandboxMode mode) {
   return mode == SandboxMode::kFull ? "full" : "seccomp-only";
 }
 
+std::string server_start_block(const BackendConfig& backend, SandboxMode sandbox) {
+  std::string block;
+  add(&block, "name", backend.name);
+  add(&block, "server", backend.server);
+  add(&block, "security", "gss");
+  if (!backend.principal.empty()) add(&block, "principal", backend.principal);
+  add(&block, "tickets", "keytab");
+  if (!backend.client.empty()) add(&block, "client", backend.client);
+  add_list(&block, "env", backend.environment);
+  add(&block, "memory", std::to_string(backend.memory_mib));
+  add(&block, "deadline", std::to_string(remote_deadline_s(backend.deadline_start_s)));
+  add(&block, "sandbox", sandbox_text(sandbox));
+  return block;
+}
+
 }  // namespace
 
 std::string scope_directory(const Config& config, const BackendConfig& backend, uint32_t uid) {
@@ -65,8 +82,9 @@ std::string directory_text_problem(const std::string& text) {
   return "";
 }
 
-std::string backend_start_block(const BackendConfig& backend, SandboxMode sandbox, bool prestart,
-                                const std::string& directory) {
+std::string start_block_of(const BackendConfig& backend, SandboxMode sandbox, bool prestart,
+                           const std::string& directory) {
+  if (backend.is_server()) return server_start_block(backend, sandbox);
   std::string block;
   add(&block, "module", backend.module);
   add(&block, "name", backend.name);

@@ -22,8 +22,9 @@
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
 /*
- * What [priv] writes into the sealed memfds that multip11-backend and multip11-auth read at their
- * start: lines `key=value`, whose readers are start_block.h in backendproc/ and auth_start.h.
+ * What [priv] writes into the sealed memfds that multip11-backend, multip11-remote and
+ * multip11-auth read at their start: lines `key=value`, whose readers are start_block.h in
+ * backendproc/, remote_start.h in client/ and auth_start.h.
  *
  * The values come from a checked configuration: none has a line break in it.
  */
@@ -41,8 +42,8 @@ inline constexpr size_t kStartBlockOctets = 255u << 10;
  * `prestart`: it shall call C_Initialize at once, before anybody asks. `directory` is that of the
  * token, of isolate = token; else empty.
  */
-std::string backend_start_block(const BackendConfig& backend, SandboxMode sandbox, bool prestart,
-                                const std::string& directory);
+std::string start_block_of(const BackendConfig& backend, SandboxMode sandbox, bool prestart,
+                           const std::string& directory);
 /* Of a token of isolate = token, which has this uid. */
 std::string scope_directory(const Config& config, const BackendConfig& backend, uint32_t uid);
 /* What is wrong with text in which %d is that directory; empty: nothing. */

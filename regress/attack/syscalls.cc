@@ -223,7 +223,9 @@ constexpr unsigned bits(std::initializer_list<Who> whos) {
   for (Who who : whos) out |= 1u << who;
   return out;
 }
-constexpr unsigned kBlind = bits({kAuth, kVault, kLog, kNet});
+/* uplink's first filter, which stays, ends it for what no program with files may do. */
+constexpr unsigned kAlwaysBlind = bits({kAuth, kVault, kLog, kNet});
+constexpr unsigned kBlind = kAlwaysBlind | bits({kUplink});
 constexpr unsigned kLibraries = bits({kBackend, kLibrary});
 constexpr unsigned kHelpers = bits({kBackend, kLibrary, kRemote});
 constexpr unsigned kOne = 1;
@@ -243,8 +245,8 @@ constexpr Exception kExceptions[] = {
     {"open-token", kBlind, ENOENT, ""},
     {"open-own", kBlind, ENOENT, ""},
     {"open-old", kBlind, ENOENT, ""},
-    {"truncate-read-only", kBlind, ENOENT, ""},
-    {"set-id", kBlind, ENOENT, ""},
+    {"truncate-read-only", kAlwaysBlind, ENOENT, ""},
+    {"set-id", kAlwaysBlind, ENOENT, ""},
     {"proc-memory", kBlind, ENOENT, ""},
 
     /* Landlock, and for what it does not see the filter. */

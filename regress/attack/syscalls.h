@@ -43,12 +43,14 @@ enum Who : unsigned {
   kNet,
   kBackend,
   kRemote,
+  kUplink,  /* multip11-remote as a backend, connected */
   kLibrary, /* multip11-backend in library mode */
   kWhos,
   kControl = kWhos,
 };
-inline constexpr const char* kWhoNames[] = {"priv", "auth",    "vault",  "log",     "monitor",
-                                            "net",  "backend", "remote", "library", "control"};
+inline constexpr const char* kWhoNames[] = {"priv",    "auth",    "vault",   "log",
+                                            "monitor", "net",     "backend", "remote",
+                                            "uplink",  "library", "control"};
 
 /* Arguments that are known only when the attempt is made. */
 inline constexpr uint64_t kMark = 0x5ca1ab1e00000000;

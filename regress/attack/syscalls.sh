@@ -53,15 +53,25 @@ realm_up
 backend_softhsm other others
 other_token=$(find "$SOFTHSM_DIR/tokens" -name token.object)
 backend_softhsm hsm shared
+realm_service uplink/here "$MULTIP11_TMP/uplink.keytab" || give_up "no uplink/here"
+UPLINK_UID=61998
+# The daemon there is this one, by its own network listener.
 daemon_config <<END
 pool-size = 1
 handshake-timeout = 3600
 $BACKEND_TEXT
+backend uplink {
+  server = "tcp://localhost:$TCP_PORT"
+  keytab = "$MULTIP11_TMP/uplink.keytab"
+  user = "$UPLINK_UID:$UPLINK_UID"
+  environment = {"KRB5_CONFIG=$KRB5_CONFIG"}
+}
 token shared {
   layer { backend = hsm token = "shared" }
   access = read-write
-  allow = {"$(me local)", "alice@$realm_name"}
+  allow = {"$(me local)", "alice@$realm_name", "uplink/here@$realm_name"}
 }
+token through { layer { backend = uplink token = "shared" } access = read-write allow = {"uid:61999"} }
 END
 
 # The application, and what runs as its user.
@@ -74,11 +84,13 @@ sed -i "s,$SOFTHSM_DIR,$app/softhsm,g" "$app/softhsm"/*.c*nf*
 cp "${KRB5CCNAME#FILE:}" "$app/ccache"
 chown -R $APP_UID:$APP_UID "$app"
 use_client gss
+use_client local
 client_config library <<<"${LIBRARY_TEXT//$SOFTHSM_DIR/$app/softhsm}
 "
 
 declare -A uid_of=([priv]=0 [auth]=$AUTH_UID [vault]=$VAULT_UID [log]=$LOG_UID [monitor]=$MONITOR_UID
-  [net]=$NET_UID [backend]=$BACKEND_UID [remote]=$APP_UID [library]=$APP_UID [control]=$APP_UID)
+  [net]=$NET_UID [backend]=$BACKEND_UID [remote]=$APP_UID [uplink]=$UPLINK_UID
+  [library]=$APP_UID [control]=$APP_UID)
 declare -A victim next
 for who in "${!uid_of[@]}"; do
   uid=${uid_of[$who]}
@@ -112,11 +124,11 @@ unfinished() { [ "${next[$1]}" -lt "$attempts" ]; }
 
 # MODE COMMAND...: runs the command while a client holds a session.
 holding() {
-  local mode=$1 as=(as_app env "HOME=$app" "KRB5CCNAME=FILE:$app/ccache") pid fd
+  local mode=$1 token=${token:-shared} as=(as_app env "HOME=$app" "KRB5CCNAME=FILE:$app/ccache") pid fd
   rm -f hold.in held.out
   mkfifo hold.in
   MULTIP11_DEBUG=1 MULTIP11_CONFIG=$MULTIP11_TMP/$1.conf "${as[@]}" \
-    "$LIBEXEC/p11test" "$MODULE" hold shared <hold.in >held.out 2>&1 &
+    "$LIBEXEC/p11test" "$MODULE" hold "$token" <hold.in >held.out 2>&1 &
   pid=$!
   exec {fd}>hold.in
   wait_for 20 grep -q ready held.out || give_up "$mode: $(cat held.out; tail -n 5 "$daemon_log")"
@@ -163,6 +175,7 @@ gss_side() {
   unfinished backend && inject backend "$(child backend)"
   unfinished remote && inject remote "$(helper remote)"
 }
+uplink_side() { inject uplink "$(child remote)"; }
 library_side() { inject library "$(helper backend)"; }
 stranger_side() { # WHO: net, or monitor, of a stranger's connection
   local fd
@@ -191,6 +204,7 @@ round() {
   unfinished monitor && stranger_side monitor
   unfinished net && stranger_side net
   if unfinished backend || unfinished remote; then holding gss gss_side; fi
+  unfinished uplink && token=through holding local uplink_side
   for who in auth vault log; do
     wait_for 10 confined "$(child $who)"
     unfinished $who && inject $who "$(child $who)"
@@ -210,7 +224,7 @@ until all_done; do round; done
 "$INJECT" judge <outcomes >judged
 
 for kind in exec fork sockets network files trace signals identity namespaces kernel memory machine; do
-  for who in priv auth vault log monitor net backend remote library; do
+  for who in priv auth vault log monitor net backend remote uplink library; do
     verdict=$(sed -n "s/^$who $kind //p" judged)
     attack_held $kind "$([ "$verdict" = held ] && echo yes)" "$verdict" "$who"
   done

@@ -48,6 +48,7 @@
 #include <thread>
 
 #include "log.h"
+#include "os_landlock.h"
 #include "os_process.h"
 #include "os_test_util.h"
 
@@ -57,13 +58,23 @@ using test::in_child;
 
 namespace {
 
-constexpr Program kAll[] = {Program::kPriv,       Program::kAuth,    Program::kVault,
-                            Program::kVaultState, Program::kLog,     Program::kMonitor,
-                            Program::kNet,        Program::kBackend, Program::kRemote};
+constexpr Program kAll[] = {Program::kPriv,
+                            Program::kAuth,
+                            Program::kVault,
+                            Program::kVaultState,
+                            Program::kLog,
+                            Program::kMonitor,
+                            Program::kNet,
+                            Program::kBackend,
+                            Program::kRemote,
+                            Program::kUplink,
+                            Program::kUplinkConnected};
 /* All but [priv], whose table only denies. */
-constexpr Program kConfined[] = {Program::kAuth,    Program::kVault,   Program::kVaultState,
-                                 Program::kLog,     Program::kMonitor, Program::kNet,
-                                 Program::kBackend, Program::kRemote};
+constexpr Program kConfined[] = {Program::kAuth,       Program::kVault,
+                                 Program::kVaultState, Program::kLog,
+                                 Program::kMonitor,    Program::kNet,
+                                 Program::kBackend,    Program::kRemote,
+                                 Program::kUplink,     Program::kUplinkConnected};
 
 unsigned set(std::initializer_list<Program> programs) {
   unsigned out = 0;
@@ -73,9 +84,10 @@ unsigned set(std::initializer_list<Program> programs) {
 bool in(unsigned programs, Program program) {
   return (programs >> static_cast<unsigned>(program) & 1) != 0;
 }
-const unsigned kFiles = set({Program::kBackend, Program::kRemote, Program::kVaultState});
+const unsigned kFiles =
+    set({Program::kBackend, Program::kRemote, Program::kUplink, Program::kVaultState});
 const unsigned kBackend = set({Program::kBackend});
-const unsigned kRemote = set({Program::kRemote});
+const unsigned kRemote = set({Program::kRemote, Program::kUplink});
 
 /* Set before the sandbox, for the attempts. */
 int g_file = -1; /* a file that may be mapped as code */
@@ -109,7 +121,8 @@ long clone_with(unsigned long flags) {
 }
 
 /* These two tell apart "open" of the programs that see no files. */
-const unsigned kBlind = set({Program::kAuth, Program::kVault, Program::kNet, Program::kLog});
+const unsigned kBlind =
+    set({Program::kAuth, Program::kVault, Program::kNet, Program::kLog, Program::kUplinkConnected});
 
 const Attempt kAttempts[] = {
     {"open", [] { return sys(SYS_open, at(kPasswd), O_RDONLY); }, true, kFiles, kBlind, ENOENT},
@@ -301,7 +314,8 @@ BOOST_AUTO_TEST_CASE(attempts_are_refused) {
 
 BOOST_AUTO_TEST_CASE(sockets_of_every_family) {
   const std::map<Program, std::set<int>> may = {
-      {Program::kRemote, {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK}}};
+      {Program::kRemote, {AF_UNIX, AF_INET, AF_INET6, AF_NETLINK}},
+      {Program::kUplink, {AF_INET, AF_INET6, AF_NETLINK}}};
   for (Program program : kConfined)
     for (int family = 0; family < 46; family++) {
       auto child = attempt(
@@ -314,6 +328,8 @@ BOOST_AUTO_TEST_CASE(sockets_of_every_family) {
         BOOST_TEST((child.exited(kDone) || WEXITSTATUS(child.status) > kErrnoBase), text);
       else if (program == Program::kBackend)
         BOOST_TEST(child.exited(kErrnoBase + EACCES), text);
+      else if (program == Program::kUplink && family == AF_UNIX)
+        BOOST_TEST(child.exited(kErrnoBase + EAFNOSUPPORT), text);
       else
         BOOST_TEST(child.killed(SIGSYS), text);
     }
@@ -487,6 +503,37 @@ BOOST_AUTO_TEST_CASE(no_new_code_after_loading) {
     return 0;
   });
   BOOST_TEST(child.exited(0), child.describe());
+}
+
+/* multip11-remote as a backend: what it needed for connecting is gone, as its Landlock rules are.
+ */
+BOOST_AUTO_TEST_CASE(an_uplink_that_is_connected) {
+  Program uplink = Program::kUplink;
+  static auto connected = [](long number, unsigned long a, unsigned long b, unsigned long c) {
+    LandlockSpec nothing;
+    nothing.may_be_absent = true;
+    CHILD_CHECK(landlock_enter(nothing).ok());
+    CHILD_CHECK(::open("/dev/null", O_RDONLY) == -1);
+    CHILD_CHECK(sandbox_loaded().ok());
+    return sys(number, a, b, c);
+  };
+  auto file =
+      attempt([] { return connected(SYS_openat, num(AT_FDCWD), at(kPasswd), O_RDONLY); }, &uplink);
+  BOOST_TEST(file.exited(kErrnoBase + ENOENT), file.describe());
+  for (long number : {SYS_socket, SYS_connect, SYS_bind, SYS_landlock_create_ruleset, SYS_prctl,
+                      SYS_seccomp, SYS_statfs, SYS_getdents64, SYS_ioctl, SYS_sendmmsg}) {
+    auto child = attempt([number] { return connected(number, AF_INET, SOCK_STREAM, 0); }, &uplink);
+    BOOST_TEST(child.killed(SIGSYS), number << ": " << child.describe());
+  }
+  auto code = attempt(
+      [] {
+        CHILD_CHECK(sandbox_loaded().ok());
+        return sys(SYS_mmap, 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE, num(g_file), 0);
+      },
+      &uplink);
+  BOOST_TEST(code.killed(SIGSYS), code.describe());
+  auto rest = attempt([] { return connected(SYS_getpid, 0, 0, 0); }, &uplink);
+  BOOST_TEST(rest.exited(kDone), rest.describe());
 }
 
 /* The order in which programs do it: the limits must leave room for making the filter. */

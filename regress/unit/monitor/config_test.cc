@@ -37,6 +37,8 @@
 #include "layer_filter.h"
 #include "layer_prefix.h"
 #include "p11_params.h"
+#include "remote_start.h"
+#include "start_blocks.h"
 
 using namespace mp11;
 
@@ -429,6 +431,73 @@ BOOST_AUTO_TEST_CASE(backends) {
   BOOST_TEST(only_error(dir, module("m.so"), 5, "relative"));
   ::chmod(dir.file("module.so").c_str(), 0666);
   BOOST_TEST(only_error(dir, good(dir), 4, "can be written to by others"));
+}
+
+BOOST_AUTO_TEST_CASE(servers) {
+  TempDir dir;
+  const std::string head = kUsers + std::string(kListener);
+  auto server = [&](const std::string& body) {
+    return head + "backend far { user = \"64010:64010\"\n" + body +
+           " }\ntoken Keys { layer { backend = far token = x } allow = {\"alice@EXAMPLE.ORG\"} }\n";
+  };
+  const std::string keytab = "keytab = \"" + dir.file("keytab") + "\" ";
+  const std::string there = "server = \"tcp://keys.example.org\" " + keytab;
+  LoadedConfig loaded =
+      load(dir, server(there + "principal = \"pkcs11/keys.example.org@EXAMPLE.ORG\" security = gss "
+                               "client-principal = \"multip11/here@EXAMPLE.ORG\" memory-limit = 64 "
+                               "environment = {\"KRB5_CONFIG=/k\"} transparent = yes"));
+  BOOST_REQUIRE_MESSAGE(loaded.config, (loaded.errors.empty() ? "" : loaded.errors[0]));
+  const BackendConfig& b = loaded.config->backends[0];
+  BOOST_TEST((b.is_server() && b.server == "keys.example.org:4611"));
+  BOOST_TEST(b.deadline_start_s == 15u);
+  LoadedConfig again = load(dir, dump_config(*loaded.config));
+  BOOST_REQUIRE_MESSAGE(again.config, (again.errors.empty() ? "" : again.errors[0]));
+  BOOST_TEST(dump_config(*again.config) == dump_config(*loaded.config));
+
+  /* multip11-remote understands what it is told, and that is what was configured. */
+  Result<RemoteStart> start = parse_remote_start(start_block_of(b, SandboxMode::kFull, false, ""));
+  BOOST_REQUIRE_MESSAGE(start, (start ? "" : start.error().text));
+  BOOST_TEST((start->host == "keys.example.org" && start->port == "4611" && start->name == "far"));
+  BOOST_TEST((start->keytab && !start->owner && !start->landlock_may_be_absent));
+  BOOST_TEST(start->principal == "pkcs11/keys.example.org@EXAMPLE.ORG");
+  BOOST_TEST(start->client == "multip11/here@EXAMPLE.ORG");
+  BOOST_TEST((start->environment == std::vector<std::string>{"KRB5_CONFIG=/k"}));
+  BOOST_TEST((start->deadline_s == 10u && start->memory_mib == 64u));
+  for (const char* wrong : {"server=h:1\ntickets=keytab\nowner=pidfd\n", "server=h:1\nenv.1=A=B\n",
+                            "server=h:1\ntickets=some\n", "server=h:1\nclient=\n"})
+    BOOST_TEST(!parse_remote_start(wrong), wrong);
+
+  auto bad = [&](const std::string& body, const std::string& part) {
+    return only_error(dir, server(body), 5, part);
+  };
+  for (const char* address : {"", "keys.example.org", "keys.example.org:4611", "tcp://h/x",
+                              "tcp://h:0", "tcp://[::1", "http://h"})
+    BOOST_TEST(bad("server = \"" + std::string(address) + "\" " + keytab, "write tcp://HOST"));
+  BOOST_TEST(bad("server = \"unix:///run/x\" " + keytab, "is on this host"));
+  BOOST_TEST(bad(there + "module = \"" + dir.file("module.so") + "\"", "remove one of them"));
+  BOOST_TEST(bad(there + "isolate = token", "is for a library"));
+  BOOST_TEST(bad(there + "uids = \"70000-70009\"", "is for a library"));
+  BOOST_TEST(bad(there + "skeleton = \"/etc\"", "is for a library"));
+  BOOST_TEST(bad(there + "prestart = 1", "connected to when it is needed"));
+  BOOST_TEST(bad(there + "token-lock = yes", "is for a library"));
+  BOOST_TEST(bad(there + "read = {\"/etc\"}", "is for a library"));
+  BOOST_TEST(bad(there + "file-limit = 99", "is for a library"));
+  BOOST_TEST(bad(there + "security = kdh", "write gss"));
+  BOOST_TEST(bad(there + "principal = \"pkcs11/h\"", "write pkcs11/HOST@REALM"));
+  BOOST_TEST(bad(there + "client-principal = \"*/h@R\"", "is a pattern"));
+  BOOST_TEST(bad("server = \"tcp://h\" keytab = relative", "write it from the root"));
+  dir.write("open", "x", 0640);
+  BOOST_TEST(bad("server = \"tcp://h\" keytab = \"" + dir.file("open") + "\"", "chmod 600"));
+  BOOST_TEST(bad("server = \"tcp://h\" keytab = \"" + dir.file("none") + "\"", "No such file"));
+  BOOST_TEST(only_error(dir, server("server = \"tcp://h\""), 4, "add keytab"));
+  BOOST_TEST(only_error(
+      dir, keytab + "principal = \"pkcs11/h@R\" listener t { address = \"::1\" }\n" + server(there),
+      6, "that of this daemon's own service"));
+  BOOST_TEST(only_error(dir, head + backend(dir, "\n" + keytab) + kToken, 5,
+                        "belongs to a backend with server"));
+  std::string on_demand = server(there);
+  on_demand.insert(on_demand.find("token = x"), "\non-demand = yes access = read-write ");
+  BOOST_TEST(only_error(dir, on_demand, 7, "is not for a backend with server"));
 }
 
 BOOST_AUTO_TEST_CASE(users_and_clashes) {
