@@ -190,6 +190,25 @@ BOOST_AUTO_TEST_CASE(a_key_that_asks_each_time) {
   }
 }
 
+/* One that was wrong is not tried with each operation. */
+BOOST_AUTO_TEST_CASE(a_wrong_pin_for_a_key_that_asks_each_time) {
+  Stored w("5678", 12);
+  BOOST_REQUIRE_EQUAL(w.login("1234"), CKR_OK);
+  CK_OBJECT_HANDLE key = 0;
+  for (CK_OBJECT_HANDLE one : w.find(w.session))
+    if (w.id_of(w.session, one) == "ours-5") key = one;
+  CK_MECHANISM mechanism{CKM_RSA_PKCS, nullptr, 0};
+  BOOST_TEST(w.call(kC_SignInit, {w.session, word(&mechanism), key}) == CKR_OK);
+  w.slot(1).pin = "9999"; /* somebody has changed it */
+  w.slot(1).logged_in = false;
+  w.heard.clear();
+  for (int i = 0; i < 5; i++)
+    BOOST_TEST(w.call(kC_Login, {w.session, CKU_CONTEXT_SPECIFIC, word("1234"), 4}) ==
+               CKR_DEVICE_ERROR);
+  BOOST_TEST(w.heard[1] == Pins{"5678"});
+  BOOST_TEST(w.slot(1).wrong == 1u);
+}
+
 /* A library that is not to hear the client's PIN does not, however it is asked for. */
 BOOST_AUTO_TEST_CASE(no_pin_for_a_layer_without_one) {
   for (bool both : {false, true}) {

@@ -45,8 +45,10 @@ StoredPin stored(const std::string& text) {
 
 /* "Keys" in slot 1 is a token on demand of backend 0. What the library keeps is `disk`. */
 struct Demanded : World {
-  explicit Demanded(std::vector<FakeLibrary::Slot> at_first = {{10, ""}}, uint32_t layer_flags = 0)
-      : World(Plans{{backend_plan(0)}, {plan(layer_flags)}}), disk(std::move(at_first)) {
+  explicit Demanded(std::vector<FakeLibrary::Slot> at_first = {{10, ""}}, uint32_t layer_flags = 0,
+                    uint32_t backend_flags = 0)
+      : World(Plans{{backend_plan(0, backend_flags)}, {plan(layer_flags)}}),
+        disk(std::move(at_first)) {
     processes[0].make = [this] {
       auto library = std::make_unique<FakeLibrary>(disk);
       library->disk = &disk;
@@ -372,6 +374,26 @@ BOOST_AUTO_TEST_CASE(a_library_that_lies) {
 }
 
 /* Who makes it gives up in the middle: no session of the security officer's stays behind. */
+BOOST_AUTO_TEST_CASE(who_makes_it_gives_up) {
+  Demanded w({{10, ""}}, 0, kBackendTokenLock);
+  w.next_free = 20;
+  w.answers = [&](uint32_t function, const Words&) -> CK_RV {
+    w.processes[0].lock_fails = function == kC_Login; /* there is none for C_InitPIN */
+    return CKR_OK;
+  };
+  w.begin_open();
+  w.vault_says(kMakeIt);
+  BOOST_TEST((w.opened == std::vector<CK_RV>{CKR_DEVICE_ERROR}));
+  BOOST_TEST(w.asked() == "made 0");
+  w.vault_says(kTokenIsNot);
+  w.answers = nullptr;
+  w.processes[0].lock_fails = false;
+  BOOST_TEST(w.usable());
+  BOOST_TEST(w.call(kC_CloseSession, {w.session}) == CKR_OK);
+  BOOST_TEST(w.processes[0].library->sessions.empty());
+}
+
+/* Or the whole client does. */
 BOOST_AUTO_TEST_CASE(who_makes_it_goes) {
   Demanded w({{10, ""}});
   w.next_free = 20;
