@@ -297,7 +297,7 @@ void Connection::layer_changed(const LayerState& state) {
   report.there = state.there;
   report.rv = state.there ? 0 : state.rv;
   std::erase_if(untold_, [&](const LayerReport& old) {
-    return old.slot == report.slot && old.layer == report.layer;
+    return old.slot == report.slot && old.layer == report.layer && old.backend == report.backend;
   });
   untold_.push_back(report);
   tell_layers();

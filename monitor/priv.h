@@ -105,12 +105,14 @@ struct PrivConnection {
   EventLoop::TimerId timer = 0;   /* handshake; later: time to end by itself */
   uint64_t running_ms = 0;        /* since when kRunning */
   struct LeftOut {
-    uint32_t backend; /* number */
     uint64_t rv;
     uint64_t since_ms;
   };
-  /* What the monitor says of layers, by slot and place; to be shown, and nothing depends on it. */
-  std::map<std::pair<uint64_t, uint32_t>, LeftOut> left_out;
+  /*
+   * What the monitor says of layers, by slot, place and backend's number: a token's variants have
+   * one slot. To be shown, and nothing depends on it.
+   */
+  std::map<std::array<uint64_t, 3>, LeftOut> left_out;
   bool more_left_out = false; /* than are remembered */
 };
 

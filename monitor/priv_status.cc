@@ -86,12 +86,12 @@ bool Priv::answer_layer_state(Process* process, const RecordBuffer& record) {
       std::none_of(layers.begin(), layers.end(),
                    [&](const LayerConfig& layer) { return layer.backend == backend; }))
     return false;
-  const std::pair<uint64_t, uint32_t> place(report->slot, report->layer);
+  const std::array<uint64_t, 3> place{report->slot, report->layer, report->backend};
   if (report->there == 1)
     connection->left_out.erase(place);
   else if (connection->left_out.size() < limits::kLayersLeftOut ||
            connection->left_out.count(place) != 0)
-    connection->left_out[place] = {report->backend, report->rv, EventLoop::now_ms()};
+    connection->left_out[place] = {report->rv, EventLoop::now_ms()};
   else
     connection->more_left_out = true;
   if (connection->left_out.empty()) connection->more_left_out = false;
@@ -174,10 +174,11 @@ void Priv::add_left_out(const PrivConnection& connection, StatusText* text) cons
   for (const auto& [place, layer] : connection.left_out) {
     const Config& config = *connection.config;
     StatusLine line("left-out");
-    line.number("connection", connection.name).number("slot", place.first);
-    line.text("token", config.tokens[static_cast<size_t>(place.first) - 1].label);
-    line.number("layer", place.second);
-    line.text("backend", config.backends[connection.allowed[layer.backend].backend].name);
+    const auto [slot, number, backend] = place;
+    line.number("connection", connection.name).number("slot", slot);
+    line.text("token", config.tokens[static_cast<size_t>(slot) - 1].label);
+    line.number("layer", number);
+    line.text("backend", config.backends[connection.allowed[backend].backend].name);
     text->add(line.time("since", wall_s(layer.since_ms)).hex("rv", layer.rv));
   }
   if (connection.more_left_out)
