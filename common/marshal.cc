@@ -587,7 +587,12 @@ void pack_reply(const FunctionRow& row, const Words& words, CK_RV rv, Message* m
   bool believable = true;
   for (unsigned i = 0; i < row.arg_count; i++)
     believable &= pack_result(row.args[i], &words.w[row.args[i].first], rv, lend, message, &out);
-  if (believable) return;
+  if (believable) {
+    if (rv == CKR_OK && row.number == kC_GetAttributeValue &&
+        asks_for_unknown_array(reinterpret_cast<const CK_ATTRIBUTE*>(words.w[2]), words.w[3]))
+      message->rec.rv = CKR_ATTRIBUTE_TYPE_INVALID; /* not all of it is told */
+    return;
+  }
   message->clear();
   message->rec.function = row.number;
   message->rec.flags = kFlagReply;

@@ -149,11 +149,13 @@ const ParamStruct* parameter_struct(const CK_MECHANISM& mechanism) {
 
 /*
  * Whether a library writes key material in the clear there. The IVs of a key block are octets of
- * it, as many as the caller says, and with keys of length 0 they are all of it.
+ * it, as many as the caller says, and with keys of length 0 they are all of it. What is unwrapped
+ * beside a key (pX of CKM_KEY_WRAP_SET_OAEP) is as secret as the caller's block made it.
  */
 bool gives_key_octets(const ParamField& f, const uint8_t* at, CK_ULONG outer) {
   if (f.kind != FieldKind::kBytes) return false;
   if (f.length == LengthIs::kPointed) return true;
+  if (f.length == LengthIs::kOctets) return f.way != Way::kIn && load<void*>(at, 0) != nullptr;
   return f.length == LengthIs::kOuter && outer != 0 && load<void*>(at, 0) != nullptr;
 }
 

@@ -56,6 +56,8 @@ bool unpack_template(PackReader* in, CallArena* arena, uint64_t* room, Word word
  */
 CK_RV pack_query(const CK_ATTRIBUTE* attributes, CK_ULONG count, PackWriter* out);
 bool unpack_query(PackReader* in, CallArena* arena, Word words[2]);
+/* Where a buffer is offered for an array that nobody here knows: what it holds is not told. */
+bool asks_for_unknown_array(const CK_ATTRIBUTE* attributes, CK_ULONG count);
 bool pack_query_reply(const CK_ATTRIBUTE* attributes, CK_ULONG count, CK_RV rv, PackWriter* out);
 bool unpack_query_reply(PackReader* in, CK_RV rv, CK_ATTRIBUTE* attributes, CK_ULONG count);
 

@@ -229,6 +229,12 @@ bool pack_values(const CK_ATTRIBUTE* attributes, uint64_t count, bool ok, PackWr
   for (uint64_t i = 0; i < count; i++) {
     const CK_ATTRIBUTE& a = attributes[i];
     out->u64(wide(a.type));
+    if (a.pValue != nullptr && is_unknown_array(a.type)) {
+      /* What it holds may be the library's own pointers. */
+      out->u64(wide(CK_UNAVAILABLE_INFORMATION));
+      out->u8(kNull);
+      continue;
+    }
     out->u64(wide(a.ulValueLen));
     bool told = a.pValue != nullptr && a.ulValueLen != CK_UNAVAILABLE_INFORMATION;
     bool fits = told && a.ulValueLen <= CallArena::room(a.pValue);
@@ -281,7 +287,8 @@ class ValueReader {
           return false;
         break;
       case kOctets: {
-        const uint8_t* p = room && same && !is_template(taken) ? in_->raw(length) : nullptr;
+        const bool octets = same && !is_template(taken) && !is_unknown_array(taken.type);
+        const uint8_t* p = room && octets ? in_->raw(length) : nullptr;
         if (p == nullptr) return false;
         if (length != 0) std::memcpy(a->pValue, p, length);
         break;
@@ -378,6 +385,17 @@ CK_RV pack_query(const CK_ATTRIBUTE* attributes, CK_ULONG count, PackWriter* out
 
 bool unpack_query(PackReader* in, CallArena* arena, Word words[2]) {
   return unpack_any(in, false, arena, words);
+}
+
+bool asks_for_unknown_array(const CK_ATTRIBUTE* attributes, CK_ULONG count) {
+  for (CK_ULONG i = 0; attributes != nullptr && i < count; i++) {
+    const CK_ATTRIBUTE& a = attributes[i];
+    if (a.pValue != nullptr && is_unknown_array(a.type)) return true;
+    if (is_nested(a) && asks_for_unknown_array(static_cast<const CK_ATTRIBUTE*>(a.pValue),
+                                               a.ulValueLen / sizeof(CK_ATTRIBUTE)))
+      return true;
+  }
+  return false;
 }
 
 bool pack_query_reply(const CK_ATTRIBUTE* attributes, CK_ULONG count, CK_RV rv, PackWriter* out) {

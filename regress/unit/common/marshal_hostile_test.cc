@@ -415,6 +415,69 @@ BOOST_AUTO_TEST_CASE(no_pointer_of_a_peer_in_an_inner_value) {
 }
 
 /* Nor in a parameter: a structure is never taken as octets, nor in a length that is not its own. */
+/* Nor in the answer to a query of an array of a vendor's: what it holds is not told. */
+BOOST_AUTO_TEST_CASE(no_pointer_of_a_library_in_a_vendors_array) {
+  constexpr CK_ATTRIBUTE_TYPE kVendors = CKA_VENDOR_DEFINED | CKF_ARRAY_ATTRIBUTE | 7;
+  const FunctionRow& row = kFunctionTable[kC_GetAttributeValue];
+  CK_ATTRIBUTE own[1], before[1];
+  char inner[8] = "inner", id[4];
+  own[0] = before[0] = {CKA_LABEL, inner, sizeof inner};
+  CK_ATTRIBUTE query[] = {{kVendors, own, sizeof own}, {CKA_ID, id, sizeof id}};
+  Words words{}, theirs;
+  words.w[0] = words.w[1] = 1;
+  words.w[2] = reinterpret_cast<Word>(query);
+  words.w[3] = 2;
+  Message call, reply;
+  CallArena arena;
+  BOOST_REQUIRE(pack_call(row, words, &call) == CKR_OK);
+  BOOST_REQUIRE(unpack_call(row, call, &arena, &theirs));
+  auto* there = at<CK_ATTRIBUTE>(theirs.w[2]);
+  auto* array = static_cast<CK_ATTRIBUTE*>(there[0].pValue);
+  BOOST_TEST(array->pValue == nullptr); /* it gets none of the application's either */
+  *array = {CKA_LABEL, array, 0x4141};  /* and has its own */
+  std::memcpy(there[1].pValue, "x", there[1].ulValueLen = 1);
+  pack_reply(row, theirs, CKR_OK, &reply);
+  BOOST_TEST(reply.rec.rv == CKR_ATTRIBUTE_TYPE_INVALID);
+  BOOST_REQUIRE(unpack_reply(row, reply, words));
+  BOOST_TEST(query[0].ulValueLen == CK_UNAVAILABLE_INFORMATION);
+  BOOST_TEST(std::memcmp(own, before, sizeof own) == 0);
+  BOOST_TEST(query[1].ulValueLen == 1u);
+  BOOST_TEST(id[0] == 'x');
+  /* Who packs by hand is refused. */
+  for (CK_RV rv : {CKR_OK, CKR_ATTRIBUTE_TYPE_INVALID, CKR_BUFFER_TOO_SMALL}) {
+    query[0].ulValueLen = sizeof own;
+    query[1].ulValueLen = sizeof id;
+    reply.clear();
+    reply.rec.function = row.number;
+    reply.rec.rv = rv;
+    const std::vector<uint8_t> forged(sizeof own, 0x41);
+    PackWriter out(&reply.bytes);
+    out.u64(2);
+    out.u64(kVendors);
+    out.u64(sizeof own);
+    out.u8(1);
+    out.raw(forged.data(), forged.size());
+    out.u64(CKA_ID);
+    out.u64(1);
+    out.u8(1);
+    out.raw("x", 1);
+    BOOST_TEST(!unpack_reply(row, reply, words));
+    BOOST_TEST(std::memcmp(own, before, sizeof own) == 0);
+  }
+  /* The length alone is. */
+  query[0] = {kVendors, nullptr, 0};
+  query[1].ulValueLen = sizeof id;
+  BOOST_REQUIRE(pack_call(row, words, &call) == CKR_OK);
+  arena.clear();
+  BOOST_REQUIRE(unpack_call(row, call, &arena, &theirs));
+  at<CK_ATTRIBUTE>(theirs.w[2])[0].ulValueLen = 48;
+  at<CK_ATTRIBUTE>(theirs.w[2])[1].ulValueLen = 0;
+  pack_reply(row, theirs, CKR_OK, &reply);
+  BOOST_TEST(reply.rec.rv == CKR_OK);
+  BOOST_REQUIRE(unpack_reply(row, reply, words));
+  BOOST_TEST(query[0].ulValueLen == 48u);
+}
+
 BOOST_AUTO_TEST_CASE(no_pointer_of_a_peer_in_a_parameter) {
   for (const MechanismRow& row : mechanism_rows()) {
     if (row.form == ParamForm::kOctets) continue;

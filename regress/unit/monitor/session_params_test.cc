@@ -212,6 +212,36 @@ BOOST_AUTO_TEST_CASE(key_material_does_not_leave_as_octets) {
   BOOST_TEST(open.derive_with(CKM_TLS_PRF, &prf) == CKR_OK);
 }
 
+/* What is unwrapped beside a key, out of a block that the client has made. */
+BOOST_AUTO_TEST_CASE(what_is_unwrapped_beside_a_key_does_not_leave) {
+  CK_BYTE x[16] = {}, wrapped[4] = {};
+  CK_KEY_WRAP_SET_OAEP_PARAMS oaep{0, x, sizeof x};
+  CK_MECHANISM m{CKM_KEY_WRAP_SET_OAEP, &oaep, sizeof oaep};
+  Deriving w(kLayerFiltered, no_export());
+  auto unwrap = [&](Deriving* one) {
+    return one->call(kC_UnwrapKey, {one->session, word(&m), one->base, word(wrapped), 4, 0, 0,
+                                    word(&one->derived)});
+  };
+  BOOST_TEST(unwrap(&w) == CKR_MECHANISM_INVALID);
+  BOOST_TEST(w.library().count(kC_UnwrapKey) == 0u);
+  Deriving open;
+  BOOST_TEST(unwrap(&open) == CKR_OK);
+  oaep.pX = nullptr; /* nobody wants it */
+  BOOST_TEST(unwrap(&w) == CKR_OK);
+}
+
+/* What CKM_HKDF_DATA makes is CKO_DATA, whether its template says so or not. */
+BOOST_AUTO_TEST_CASE(hkdf_data_is_data) {
+  CK_HKDF_PARAMS params{CK_TRUE, CK_TRUE, CKM_SHA256, CKF_HKDF_SALT_NULL, nullptr, 0,
+                        0,       nullptr, 0};
+  Deriving w(kLayerFiltered, no_export());
+  BOOST_TEST(w.derive_with(CKM_HKDF_DATA, &params) == CKR_TEMPLATE_INCONSISTENT);
+  BOOST_TEST(w.library().count(kC_DeriveKey) == 0u);
+  BOOST_TEST(w.derive_with(CKM_HKDF_DERIVE, &params) == CKR_OK);
+  Deriving open;
+  BOOST_TEST(open.derive_with(CKM_HKDF_DATA, &params) == CKR_OK);
+}
+
 /* IVs are octets of the key block, and with MACs and keys of one octet nearly all of it. */
 BOOST_AUTO_TEST_CASE(a_key_block_does_not_leave_as_ivs) {
   CK_BYTE iv[2][32];
