@@ -114,7 +114,17 @@ inline constexpr uint32_t kFailedLoginMs = 500;
  * a digest or two.
  */
 inline constexpr size_t kBlindObjects = 256u << 10;
+/*
+ * C_FindObjects with which one of them is listed: a library that gives 64 objects at a time is
+ * listed as far as kBlindObjects. One that gives single ones for ever is stopped.
+ */
+inline constexpr size_t kBlindCalls = kBlindObjects / 64;
 inline constexpr size_t kBlindId = 256;
+/*
+ * Objects in a row that one C_FindObjects looks at and does not show: a call to the library for
+ * each. A device on the network takes a minute for them; a library that has still more never ends.
+ */
+inline constexpr size_t kHiddenInARow = 64u << 10;
 /* A Kerberos principal name in octets, as text, with its final NUL. */
 inline constexpr size_t kPrincipal = 512;
 /* One GSS context token before authentication: large enough for a ticket with a big PAC. */

@@ -34,7 +34,8 @@
  * only what has those is listed, so who looks for one key makes a few calls.
  *
  * Trust: what a library says of its objects hides objects of layers below it, whatever it says; it
- * is never given anything of theirs. What is remembered is bounded (limits::kBlindObjects).
+ * is never given anything of theirs. What is remembered is bounded (BlindList), and so is how long
+ * a library is listed.
  */
 #include <cstring>
 #include <utility>
@@ -66,13 +67,6 @@ const CK_ATTRIBUTE* only_one(const CK_ATTRIBUTE* attributes, Word count, CK_ATTR
 
 bool SessionMonitor::hides(const Token& token, size_t n) {
   return token.layers[n].blind() && n + 1 < token.layers.size();
-}
-
-size_t SessionMonitor::blind_objects() const {
-  size_t count = 0;
-  for (const auto& [handle, session] : sessions_)
-    for (const Blind& blind : session.blinds) count += blind.unread.size() + blind.held.size();
-  return count;
 }
 
 /*
@@ -132,34 +126,27 @@ std::optional<Step> SessionMonitor::need_blind_list(Call* call, Session* session
 void SessionMonitor::replied_blind_list(Call* call, Call::Internal what, CK_RV rv) {
   using Listing = Call::Round::Listing;
   Call::Round& round = *call->round;
-  Blind& blind = round.blinds[round.at];
+  BlindList& blind = round.blinds[round.at];
   const std::vector<uint64_t>& list = call->reply.list;
   switch (what) {
     case Call::Internal::kBlindInit:
-      blind.epoch = call->backend->epoch;
+      blind = BlindList(blind_total_, call->backend->epoch);
       round.listing = rv == CKR_OK ? Listing::kList : Listing::kDone;
       return;
-    case Call::Internal::kBlindList: {
-      if (rv != CKR_OK || list.size() > kListRoom) blind.unread.clear();
-      if (rv == CKR_OK && !list.empty() && list.size() <= kListRoom) {
-        size_t all = blind_objects() + list.size();
-        for (const Blind& one : round.blinds) all += one.unread.size();
-        round.too_many = all > limits::kBlindObjects;
-        if (!round.too_many) {
-          blind.unread.insert(blind.unread.end(), list.begin(), list.end());
-          return;
-        }
+    case Call::Internal::kBlindList:
+      if (rv != CKR_OK || list.size() > kListRoom) {
+        blind.clear();
+      } else if (!list.empty()) {
+        round.unlisted = blind.add(list);
+        if (round.unlisted == CKR_OK) return;
       }
       round.listing = Listing::kFinal;
       return;
-    }
     default:
       round.listing = Listing::kDone;
-      if (!round.too_many) return;
-      if (Session* session = session_of(*call)) /* layers above have a search already */
-        for (Session::Search& search : session->searches)
-          if (search == Session::Search::kActive) search = Session::Search::kStale;
-      answer(call, CKR_HOST_MEMORY);
+      if (round.unlisted == CKR_OK) return;
+      if (Session* session = session_of(*call)) session->end_search(); /* of layers above */
+      answer(call, round.unlisted);
       return;
   }
 }
@@ -170,10 +157,10 @@ void SessionMonitor::replied_blind_list(Call* call, Call::Internal what, CK_RV r
 bool SessionMonitor::may_be_hidden(Session* session, size_t n) {
   bool may = false;
   for (size_t above = 0; above < n && above < session->blinds.size(); above++) {
-    Blind& blind = session->blinds[above];
-    if (session->real[above] == 0 || blind.epoch != session->token->layers[above].backend->epoch)
-      blind = Blind{};
-    may |= !blind.unread.empty() || !blind.held.empty();
+    BlindList& blind = session->blinds[above];
+    if (session->real[above] == 0 || blind.epoch() != session->token->layers[above].backend->epoch)
+      blind = BlindList();
+    may |= !blind.empty();
   }
   return may;
 }
@@ -181,11 +168,10 @@ bool SessionMonitor::may_be_hidden(Session* session, size_t n) {
 /* All of what lies above, before one below is judged. */
 std::optional<Step> SessionMonitor::need_blind_facts(Call* call, Session* session, size_t n) {
   for (size_t above = 0; above < n && above < session->blinds.size(); above++) {
-    const Blind& blind = session->blinds[above];
-    if (blind.unread.empty()) continue;
+    const std::optional<uint64_t> unread = session->blinds[above].unread();
+    if (!unread) continue;
     call->layer = &call->token->layers[above];
-    return send_facts_query(call, session->real[above], blind.unread.back(),
-                            Call::Internal::kBlindFacts);
+    return send_facts_query(call, session->real[above], *unread, Call::Internal::kBlindFacts);
   }
   return {};
 }
@@ -195,14 +181,13 @@ void SessionMonitor::replied_blind_facts(Call* call) {
   const std::optional<Facts> facts = read_facts(call);
   const size_t n = static_cast<size_t>(call->layer - call->token->layers.data());
   if (session == nullptr || n >= session->blinds.size()) return;
-  Blind& blind = session->blinds[n];
-  /* Another thread may have asked of the same one. */
-  if (blind.unread.empty() || blind.unread.back() != call->round->asked_of) return;
-  blind.unread.pop_back();
-  if (!facts || !facts->id || facts->id->empty() || facts->id->size() > limits::kBlindId) return;
+  std::optional<std::pair<uint64_t, std::string>> class_and_id;
   const std::optional<LayerFilter>& filter = call->layer->filter;
-  if (filter && !filter->audits() && !filter->shows(facts->shown)) return;
-  if (facts->object_class) blind.held.emplace(*facts->object_class, *facts->id);
+  const bool seen = facts && (!filter || filter->audits() || filter->shows(facts->shown));
+  if (seen && facts->object_class && facts->id && !facts->id->empty() &&
+      facts->id->size() <= limits::kBlindId)
+    class_and_id.emplace(*facts->object_class, *facts->id);
+  session->blinds[n].read(call->round->asked_of, class_and_id);
 }
 
 bool SessionMonitor::is_hidden(const Call& call, size_t n, const Facts& facts) {
@@ -210,7 +195,7 @@ bool SessionMonitor::is_hidden(const Call& call, size_t n, const Facts& facts) {
   if (session == nullptr || !facts.object_class || !facts.id || facts.id->empty()) return false;
   if (!may_be_hidden(session, n)) return false;
   for (size_t above = 0; above < n && above < session->blinds.size(); above++)
-    if (session->blinds[above].held.contains({*facts.object_class, *facts.id})) return true;
+    if (session->blinds[above].hides(*facts.object_class, *facts.id)) return true;
   return false;
 }
 

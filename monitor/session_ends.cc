@@ -93,6 +93,9 @@ void SessionMonitor::finalized() {
     drop_backend(&backend);
   }
   for (Selection& selection : selections_) return_to_own(&selection);
+  sessions_.clear(); /* also those that would have outlived a library's death */
+  objects_.remove_if([](const HandleMap::Entry&) { return true; });
+  for (Token& token : tokens_) token.saved_states.clear();
   initialized_ = false;
   host_->changed();
 }

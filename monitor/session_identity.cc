@@ -202,7 +202,8 @@ void SessionMonitor::end_trial(Call* call, CK_RV rv) {
     end_logins(call->wanted);
     orphan_all(call->wanted, &trial);
     tell_acting(What::kRefused, call->wanted, rv);
-    rv = CKR_PIN_INCORRECT; /* as of one that is nobody */
+    /* As of one that is nobody; but who has the right PIN is not told that it is wrong. */
+    rv = call->round->proved ? CKR_DEVICE_ERROR : CKR_PIN_INCORRECT;
   }
   *call->round = Call::Round{};
   call->round->draining = true;

@@ -401,6 +401,8 @@ Step SessionMonitor::next_find_init(Call* call, Session* session) {
   Call::Round& round = *call->round;
   if (!session->searches_are(Search::kActive) && session->searches_are(Search::kVoid))
     return answer(call, CKR_OPERATION_ACTIVE); /* there is no library that would say so */
+  if (!round.led && is_searching_elsewhere(call, *session))
+    return answer(call, CKR_OPERATION_ACTIVE);
   for (; round.at < session->real.size(); round.at++) {
     Layer* layer = &call->token->layers[round.at];
     const Search had = session->searches[round.at];
@@ -422,6 +424,16 @@ Step SessionMonitor::next_find_init(Call* call, Session* session) {
     if (asked) return send_copy(call, layer, Call::Internal::kFindInit, session->real[round.at]);
   }
   return begin_search(call, session);
+}
+
+/* The layer that leads the client's search is not the one that would be asked first: no library
+ * would say that there is one already. */
+bool SessionMonitor::is_searching_elsewhere(Call* call, const Session& session) {
+  const size_t lead = session.search_lead;
+  if (session.searches[lead] != Session::Search::kActive || session.real[lead] == 0) return false;
+  size_t first = 0;
+  while (first < lead && !fits_prefix(call, call->token->layers[first])) first++;
+  return first != lead;
 }
 
 /* What it is in layers that were not asked; where none could be, that is all. */
@@ -452,6 +464,8 @@ Step SessionMonitor::next_find(Call* call, Session* session) {
   const bool has_count = in.flag();
   if (!in.end() || most > limits::kHandleList) return answer(call, CKR_ARGUMENTS_BAD);
   round.led |= has_list && has_count && most != 0 && session->searching();
+  if (!round.led && session->searches_are(Session::Search::kStale))
+    return answer(call, CKR_OPERATION_NOT_INITIALIZED); /* a library may find something still */
   if (!round.led) return to_first(call, session);
   auto active = [session](size_t n) {
     return n < session->real.size() && session->searches[n] == Session::Search::kActive &&
@@ -466,6 +480,11 @@ Step SessionMonitor::next_find(Call* call, Session* session) {
       continue;
     }
     if (round.found.size() >= most) break;
+    if (round.looked >= limits::kHiddenInARow) {
+      if (!round.found.empty()) break;
+      if (auto step = stop_endless(call, session)) return *step;
+      continue;
+    }
     Layer* layer = &call->token->layers[n];
     round.spares = true;
     call->layer = layer;
@@ -487,6 +506,19 @@ Step SessionMonitor::next_find(Call* call, Session* session) {
   out.u64(round.found.size());
   out.u8(1);
   return step;
+}
+
+/* Of a layer that has nothing but objects that are not shown, and ever more of them. */
+std::optional<Step> SessionMonitor::stop_endless(Call* call, Session* session) {
+  Layer* layer = call->round->unseen_in;
+  if (call->token->layers.size() == 1 || layer->required()) {
+    session->end_search();
+    return answer(call, CKR_DEVICE_ERROR);
+  }
+  call->round->looked = 0;
+  call->layer = layer;
+  skip_layer(call, CKR_DEVICE_ERROR);
+  return {};
 }
 
 Step SessionMonitor::next_find_final(Call* call, Session* session) {

@@ -207,6 +207,7 @@ void SessionMonitor::replied_login(Call* call, CK_RV rv) {
   if (leads) {
     round.led = true;
     round.said = rv;
+    round.proved = in;
   }
   round.pin_is_safe = false;
   round.at++;

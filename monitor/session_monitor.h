@@ -61,12 +61,12 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <unordered_map>
 #include <utility>
 #include <vector>
 
+#include "blind_list.h"
 #include "call_rec.h"
 #include "handle_map.h"
 #include "layer_filter.h"
@@ -232,12 +232,6 @@ class SessionMonitor {
     size_t layer;
     uint64_t real;
   };
-  /* What a blind layer held when a search began. */
-  struct Blind {
-    std::vector<uint64_t> unread; /* real handles of which class and id are not known yet */
-    std::set<std::pair<uint64_t, std::string>> held; /* class and id */
-    uint64_t epoch = 0;                              /* of its backend */
-  };
   /* One virtual token. */
   struct Token {
     PortfolioToken plan;
@@ -337,6 +331,7 @@ class SessionMonitor {
       bool opened = false;     /* one of those is logged in now that was not */
       Layer* turned = nullptr; /* whose PIN it has asked to change */
       bool judged = false;     /* by the layer that leads a search */
+      bool proved = false;     /* of C_Login: the client's PIN was right where it was asked for */
       std::optional<size_t> target;
       std::optional<CK_TOKEN_INFO> token_info;
       std::optional<CK_MECHANISM_INFO> mechanism_info;
@@ -346,15 +341,16 @@ class SessionMonitor {
       std::deque<uint64_t> unseen;          /* real handles found, not looked at yet */
       Layer* unseen_in = nullptr;           /* the layer of those */
       uint64_t unseen_epoch = 0;            /* of its backend */
+      size_t looked = 0;                    /* how many there have been */
       std::optional<uint32_t> object_class; /* CreateClass of the object whose secrets are asked */
       bool told = false;                    /* the host has been told of this call */
       uint64_t asked_of = 0; /* real handle of the object whose class, label and id are asked for */
       /* Of C_FindObjectsInit over blind layers. */
       enum class Listing { kInit, kList, kFinal, kDone };
       Listing listing = Listing::kInit;
-      std::optional<size_t> listed; /* the layer that this is about */
-      bool too_many = false;
-      std::vector<Blind> blinds; /* of each layer */
+      std::optional<size_t> listed;  /* the layer that this is about */
+      CK_RV unlisted = CKR_OK;       /* why the search cannot begin */
+      std::vector<BlindList> blinds; /* of each layer */
       Message asked; /* C_GetAttributeValue as the client asked it, where a prefix is shown */
     };
     Phase phase = Phase::kNew;
@@ -434,13 +430,15 @@ class SessionMonitor {
     /* A stale one is over for the client, but not in the layer; a void one finds nothing there, and
      * the layer knows nothing of it. */
     enum class Search : uint8_t { kNone, kActive, kStale, kVoid };
-    std::vector<Search> searches; /* of each layer */
-    size_t search_lead = 0;       /* the layer that judges calls of the search */
-    size_t search_at = 0;         /* the layer that is searched */
-    std::vector<Blind> blinds;    /* of each layer, or none */
+    std::vector<Search> searches;  /* of each layer */
+    size_t search_lead = 0;        /* the layer that judges calls of the search */
+    size_t search_at = 0;          /* the layer that is searched */
+    std::vector<BlindList> blinds; /* of each layer, or none */
     bool searches_are(Search state) const {
       return std::find(searches.begin(), searches.end(), state) != searches.end();
     }
+    /* It is over for the client. */
+    void end_search();
     bool searching() const { return searches_are(Search::kActive) || searches_are(Search::kVoid); }
   };
 
@@ -545,7 +543,6 @@ class SessionMonitor {
   std::optional<Step> need_blind_list(Call* call, Session* session, size_t n);
   void narrow_to_template(Call* call, size_t n, Words* words);
   void replied_blind_list(Call* call, Call::Internal what, CK_RV rv);
-  size_t blind_objects() const;
   static bool may_be_hidden(Session* session, size_t n);
   std::optional<Step> need_blind_facts(Call* call, Session* session, size_t n);
   void replied_blind_facts(Call* call);
@@ -582,6 +579,8 @@ class SessionMonitor {
   std::optional<Step> need_login_turn(Call* call);
   Step next_find_init(Call* call, Session* session);
   Step begin_search(Call* call, Session* session);
+  bool is_searching_elsewhere(Call* call, const Session& session);
+  std::optional<Step> stop_endless(Call* call, Session* session);
   Step next_find(Call* call, Session* session);
   Step next_find_final(Call* call, Session* session);
   Step next_merged_info(Call* call);
@@ -672,6 +671,7 @@ class SessionMonitor {
   std::vector<Layer*> layers_;                     /* of all tokens, by their id */
   std::unordered_map<uint64_t, Session> sessions_; /* by virtual handle */
   HandleMap objects_;
+  std::shared_ptr<BlindTotal> blind_total_ = std::make_shared<BlindTotal>();
   CallArena arena_;
   uint64_t last_session_ = 0;
   std::vector<std::pair<Token*, uint64_t>> transparent_slots_;      /* and the real slot */

@@ -209,6 +209,13 @@ void SessionMonitor::rewrite_session_info(const Call& call, CK_SESSION_INFO* inf
 
 /* ---- replies ---- */
 
+void SessionMonitor::Session::end_search() {
+  for (Search& search : searches) {
+    if (search == Search::kActive) search = Search::kStale;
+    if (search == Search::kVoid) search = Search::kNone;
+  }
+}
+
 /* A search goes on in the next layer; where it was, it is active until C_FindObjectsFinal. */
 void SessionMonitor::pass_on(Session* session, const Call& call) {
   if (call.layer == nullptr || session->search_at >= session->searches.size()) return;
@@ -327,10 +334,7 @@ void SessionMonitor::replied_round(Call* call, Call::Internal what, CK_RV rv) {
       if (rv == CKR_OK && take_found(call)) return;
       if (round.judged || session == nullptr)
         return failed(rv != CKR_OK ? rv : CK_RV{CKR_DEVICE_ERROR});
-      for (Session::Search& search : session->searches) {
-        if (search == Session::Search::kActive) search = Session::Search::kStale;
-        if (search == Session::Search::kVoid) search = Session::Search::kNone;
-      }
+      session->end_search();
       answer(call, rv != CKR_OK ? rv : CK_RV{CKR_DEVICE_ERROR});
       return;
     case Call::Internal::kFindFinal:
@@ -399,6 +403,7 @@ bool SessionMonitor::take_found(Call* call) {
       (call->layer->filter && call->layer->filter->chooses_objects()) || may_be_hidden(session, n);
   call->round->unseen_in = call->layer;
   call->round->unseen_epoch = call->backend->epoch;
+  if (chooses) call->round->looked += call->reply.list.size();
   for (uint64_t real : call->reply.list) {
     if (chooses) {
       call->round->unseen.push_back(real);

@@ -387,6 +387,111 @@ BOOST_AUTO_TEST_CASE(a_blind_layer_without_an_end) {
   BOOST_TEST(w.found() == w.shown, boost::test_tools::per_element());
 }
 
+/* One that gives a single object each time, and never says that it was the last. */
+BOOST_AUTO_TEST_CASE(a_blind_layer_that_lists_for_ever) {
+  Blinded w;
+  w.library(0).tamper = [](uint32_t function, Message* reply) {
+    if (function == kC_FindObjects) reply->list.assign(1, 7);
+  };
+  BOOST_TEST(w.call(kC_FindObjectsInit, {w.session, 0, 0}) == CKR_DEVICE_ERROR);
+  BOOST_TEST(w.library(0).count(kC_FindObjects) < limits::kBlindCalls + 10);
+  w.library(0).tamper = nullptr;
+  w.mixture();
+  BOOST_TEST(w.found() == w.shown, boost::test_tools::per_element());
+}
+
+/* What searches that are beginning have listed counts, whosever they are. */
+BOOST_AUTO_TEST_CASE(searches_that_begin_at_once) {
+  Blinded w;
+  w.library(0).tamper = [](uint32_t function, Message* reply) {
+    if (function == kC_FindObjects) reply->list.assign(4096, 7);
+  };
+  constexpr size_t kOne = limits::kBlindObjects / 4096; /* lists that one search may have */
+  std::vector<CK_RV> said;
+  for (CK_SESSION_HANDLE session : {w.session, w.open(1), w.open(1), w.open(1)}) {
+    Words words;
+    words.w[0] = session;
+    w.begin(kC_FindObjectsInit, words)->then = [&](CK_RV rv) { said.push_back(rv); };
+  }
+  w.settle();
+  BOOST_TEST(said == std::vector<CK_RV>(4, CKR_HOST_MEMORY), boost::test_tools::per_element());
+  /* Each is given up when all of them have too much, and then leaves its room to the others. */
+  BOOST_TEST(w.library(0).count(kC_FindObjects) < 5 * kOne / 2);
+  w.forget_answered();
+  w.library(0).tamper = nullptr; /* and there is room again */
+  w.mixture();
+  BOOST_TEST(w.found() == w.shown, boost::test_tools::per_element());
+}
+
+BOOST_AUTO_TEST_CASE(what_is_remembered_is_counted) {
+  auto total = std::make_shared<BlindTotal>();
+  {
+    BlindList one(total, 1), two(total, 1);
+    BOOST_TEST(one.add({1, 2, 3}) == CKR_OK);
+    BOOST_TEST(two.add(std::vector<uint64_t>(limits::kBlindObjects - 3)) == CKR_OK);
+    BOOST_TEST(two.add({1}) == CKR_HOST_MEMORY);
+    BOOST_TEST(one.unread().value() == 3u);
+    one.read(2, {{7, "id"}}); /* another one was asked for meanwhile */
+    BOOST_TEST(one.unread().value() == 3u);
+    one.read(3, {{7, "id"}});
+    BOOST_TEST(one.hides(7, "id"));
+    BOOST_TEST(!one.hides(8, "id"));
+    BOOST_TEST(total->objects == limits::kBlindObjects);
+    one.read(2, {{7, "id"}}); /* the same again takes no room, nor does one without an id */
+    one.read(1, {});
+    BOOST_TEST(total->objects == limits::kBlindObjects - 2);
+    two = BlindList();
+    BOOST_TEST(total->objects == 1u);
+    BlindList moved = std::move(one);
+    BOOST_TEST(total->objects == 1u);
+  }
+  BOOST_TEST(total->objects == 0u);
+}
+
+/* The same below another layer, where the search has begun already: it is over there too. */
+BOOST_AUTO_TEST_CASE(a_blind_layer_without_an_end_below_another) {
+  Blinded w([](TokenPlan* token) {
+    token->layers[0].flags = 0;
+    token->layers[1].flags = kLayerBlind;
+  });
+  w.library(1).tamper = [](uint32_t function, Message* reply) {
+    if (function == kC_FindObjects && reply->list.empty()) reply->list.assign(4096, 7);
+  };
+  BOOST_TEST(w.call(kC_FindObjectsInit, {w.session, 0, 0}) == CKR_HOST_MEMORY);
+  w.library(1).tamper = nullptr;
+  CK_OBJECT_HANDLE all[8];
+  CK_ULONG count = 0;
+  BOOST_TEST(w.call(kC_FindObjects, {w.session, word(all), 8, word(&count)}) ==
+             CKR_OPERATION_NOT_INITIALIZED);
+  w.mixture();
+  BOOST_TEST(w.found().size() == 6u); /* the company's are hidden */
+}
+
+/* What no object can have is not asked for in the layer that hides. */
+BOOST_AUTO_TEST_CASE(values_that_are_too_long_narrow_nothing) {
+  Blinded w;
+  w.mixture();
+  std::vector<CK_ULONG> lengths; /* of each C_FindObjectsInit there */
+  w.library(0).answer = [&](uint32_t function, const Words& words) -> CK_RV {
+    if (function != kC_FindObjectsInit) return CKR_OK;
+    CK_ULONG most = 0;
+    for (Word i = 0; words.w[1] != 0 && i < words.w[2]; i++)
+      most = std::max(most, at<CK_ATTRIBUTE>(words.w[1])[i].ulValueLen);
+    lengths.push_back(most);
+    return CKR_OK;
+  };
+  std::string longest(limits::kBlindId, 'x'), longer(limits::kBlindId + 1, 'x');
+  for (CK_ATTRIBUTE_TYPE type : {CKA_CLASS, CKA_ID}) {
+    for (std::string* value : {&longest, &longer}) {
+      lengths.clear();
+      BOOST_TEST(w.found({{type, value->data(), value->size()}}).empty());
+      BOOST_REQUIRE(lengths.size() == 2u); /* the listing, and the client's own search */
+      BOOST_TEST(lengths[0] == (value == &longest ? limits::kBlindId : 0u));
+      BOOST_TEST(lengths[1] == value->size());
+    }
+  }
+}
+
 /* One call for each object above and below, and few for who looks for one key. */
 BOOST_AUTO_TEST_CASE(calls_are_linear) {
   Blinded w;

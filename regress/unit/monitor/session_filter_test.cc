@@ -380,4 +380,49 @@ BOOST_AUTO_TEST_CASE(an_audit_tells_and_refuses_nothing) {
   BOOST_TEST(w.told == expected, boost::test_tools::per_element());
 }
 
+/* A library that has ever more objects that are not shown: a search comes to an end. */
+BOOST_AUTO_TEST_CASE(hidden_objects_without_an_end) {
+  FilterPlan plan{};
+  plan.objects = 1;
+  std::strcpy(plan.object[0].label, "hidden*");
+  for (unsigned layers : {1u, 2u}) {
+    std::vector<PortfolioLayer> all = {layer_plan(0, "a", kLayerFiltered), layer_plan(1, "b")};
+    all.resize(layers);
+    TokenPlan token = layered_plan(1, "Endless", all);
+    token.filters = {plan};
+    World w(Plans{{backend_plan(0), backend_plan(1)}, {token}});
+    w.processes[0] = process({{10, "a"}});
+    w.processes[1] = process({{20, "b"}});
+    BOOST_REQUIRE(w.initialize() == CKR_OK);
+    const CK_SESSION_HANDLE session = w.open(1);
+    w.find(session); /* starts them */
+    FakeLibrary& endless = *w.processes[0].library;
+    endless.objects[7] = {"7", 10, true, false, 0};
+    endless.objects[7].label = "hidden one";
+    if (layers == 2) w.processes[1].library->objects[7] = {"below", 20, true, false, 0};
+    endless.tamper = [](uint32_t function, Message* reply) {
+      if (function == kC_FindObjects) reply->list.assign(64, 7);
+    };
+    w.told.clear();
+    CK_OBJECT_HANDLE found[64];
+    CK_ULONG count = 0;
+    BOOST_TEST(w.call(kC_FindObjectsInit, {session, 0, 0}) == CKR_OK);
+    const CK_RV rv = w.call(kC_FindObjects, {session, word(found), 64, word(&count)});
+    BOOST_TEST(endless.count(kC_GetAttributeValue) <= limits::kHiddenInARow + 64);
+    endless.tamper = nullptr;
+    if (layers == 1) {
+      BOOST_TEST(rv == CKR_DEVICE_ERROR);
+      BOOST_TEST(w.call(kC_FindObjects, {session, word(found), 64, word(&count)}) ==
+                 CKR_OPERATION_NOT_INITIALIZED);
+    } else { /* its failure is its own */
+      BOOST_TEST(rv == CKR_OK);
+      BOOST_REQUIRE(count == 1u);
+      BOOST_TEST(w.id_of(session, found[0]) == "below");
+      BOOST_TEST(w.told == std::vector<std::string>{"b0/1 left out"});
+      BOOST_TEST(w.call(kC_FindObjectsFinal, {session}) == CKR_OK);
+    }
+    BOOST_TEST(w.find(session).size() == layers - 1);
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()

@@ -764,6 +764,24 @@ BOOST_AUTO_TEST_CASE(the_host_hears_of_a_layer_that_is_left_out) {
   for (const std::string& line : w.told) BOOST_TEST(line.ends_with(" there"), line);
 }
 
+/* C_Finalize ends what outlives a library's death, too. */
+BOOST_AUTO_TEST_CASE(nothing_outlives_finalize) {
+  for (uint32_t flags : {0u, uint32_t{kLayerRequired}}) {
+    World w(Plans{{backend_plan(0), backend_plan(1)},
+                  {layered_plan(1, "T", {layer_plan(0, "a", flags), layer_plan(1, "b", flags)})}});
+    w.processes[0] = process({{10, "a"}});
+    w.processes[1] = process({{20, "b"}});
+    BOOST_REQUIRE(w.initialize() == CKR_OK);
+    const CK_SESSION_HANDLE session = w.open(1);
+    const CK_OBJECT_HANDLE object = w.create(session, "x", true);
+    BOOST_TEST(w.call(kC_Finalize, {0}) == CKR_OK);
+    BOOST_TEST(w.monitor.session_count() == 0u);
+    BOOST_REQUIRE(w.initialize() == CKR_OK);
+    BOOST_TEST(w.call(kC_FindObjectsInit, {session, 0, 0}) == CKR_SESSION_HANDLE_INVALID);
+    BOOST_TEST(w.call(kC_DestroyObject, {w.open(1), object}) == CKR_OBJECT_HANDLE_INVALID);
+  }
+}
+
 BOOST_AUTO_TEST_SUITE_END()
 
 }  // namespace mp11::session_test

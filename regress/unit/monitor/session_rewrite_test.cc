@@ -195,6 +195,41 @@ BOOST_AUTO_TEST_CASE(each_function_that_names_something) {
   }
 }
 
+/* Templates within a mechanism's parameter name objects as well. */
+BOOST_AUTO_TEST_CASE(keys_that_a_parameter_asks_for) {
+  Prefixed w;
+  w.there(0, "key", "1");
+  const CK_OBJECT_HANDLE key = w.find(w.session).at(0);
+  Names labels;
+  w.library().answer = [&](uint32_t function, const Words& words) -> CK_RV {
+    if (function != kC_DeriveKey) return CKR_OK;
+    const auto* m = at<const CK_MECHANISM>(words.w[1]);
+    const auto* p = static_cast<const CK_SP800_108_KDF_PARAMS*>(m->pParameter);
+    for (CK_ULONG i = 0; i < p->ulAdditionalDerivedKeys; i++)
+      for (CK_ULONG n = 0; n < p->pAdditionalDerivedKeys[i].ulAttributeCount; n++) {
+        const CK_ATTRIBUTE& a = p->pAdditionalDerivedKeys[i].pTemplate[n];
+        labels.emplace_back(static_cast<const char*>(a.pValue), a.ulValueLen);
+      }
+    return CKR_OK;
+  };
+  const std::string first = "team: a", second = "team: b", bare = "b", id = "ABx";
+  CK_ATTRIBUTE one[] = {w.named(CKA_LABEL, first), w.named(CKA_ID, id)};
+  CK_ATTRIBUTE two = w.named(CKA_LABEL, second);
+  CK_DERIVED_KEY keys[] = {{one, 2, nullptr}, {&two, 1, nullptr}};
+  CK_SP800_108_KDF_PARAMS params{CKM_SHA256_HMAC, 0, nullptr, 2, keys};
+  CK_MECHANISM mechanism{CKM_SP800_108_COUNTER_KDF, &params, sizeof params};
+  auto derive = [&] {
+    CK_OBJECT_HANDLE made = 0;
+    return w.call(kC_DeriveKey, {w.session, word(&mechanism), key, 0, 0, word(&made)});
+  };
+  BOOST_TEST(derive() == CKR_OK);
+  BOOST_TEST((labels == Names{"a", "x", "b"}));
+  labels.clear();
+  two = w.named(CKA_LABEL, bare); /* nobody would find it again under that name */
+  BOOST_TEST(derive() == CKR_TEMPLATE_INCONSISTENT);
+  BOOST_TEST(labels.empty());
+}
+
 /* A new object goes by a layer whose prefix its name has not. */
 BOOST_AUTO_TEST_CASE(where_new_objects_go) {
   Prefixed w(2);
@@ -265,6 +300,43 @@ BOOST_AUTO_TEST_CASE(searches) {
     BOOST_TEST(init(&t) == CKR_OPERATION_ACTIVE);
     BOOST_TEST(w.call(kC_FindObjectsFinal, {w.session}) == CKR_OK);
     BOOST_TEST(w.found({good}) == with({web}, {web}));
+  }
+}
+
+/* There is one search, also where the layer that has it is not the first to be asked. */
+BOOST_AUTO_TEST_CASE(a_search_below_is_not_replaced) {
+  for (bool filtered : {false, true}) {
+    TokenPlan plan = Prefixed::plan(2, "team: ", "");
+    std::swap(plan.layers[0], plan.layers[1]);
+    if (filtered) { /* below two that are not asked */
+      plan.layers.insert(plan.layers.begin() + 1, layer_plan(0, "c"));
+      set_prefix(&plan.layers[1], "other: ");
+    }
+    World w(Plans{{backend_plan(0), backend_plan(1)}, {plan}});
+    w.processes[0] = process({{10, "a"}, {11, "c"}});
+    w.processes[1] = process({{20, "b"}});
+    w.initialize();
+    const CK_SESSION_HANDLE session = w.open(1);
+    w.find(session);
+    w.processes[1].library->objects[1] = {"1", 20, true, false, 0};
+    w.processes[1].library->objects[1].label = "mine";
+    const std::string below = "mine", above = "team: ours", between = "other: theirs";
+    auto init = [&](const std::string& label) {
+      CK_ATTRIBUTE a = Prefixed::named(CKA_LABEL, label);
+      return w.call(kC_FindObjectsInit, {session, word(&a), 1});
+    };
+    CK_OBJECT_HANDLE all[4];
+    CK_ULONG count = 0;
+    BOOST_TEST(init(below) == CKR_OK);
+    for (const std::string& label : {above, between, below})
+      BOOST_TEST(init(label) == CKR_OPERATION_ACTIVE);
+    BOOST_TEST(w.call(kC_FindObjects, {session, word(all), 4, word(&count)}) == CKR_OK);
+    BOOST_TEST(count == 1u); /* of the first */
+    BOOST_TEST(init(above) == CKR_OPERATION_ACTIVE);
+    BOOST_TEST(w.call(kC_FindObjectsFinal, {session}) == CKR_OK);
+    BOOST_TEST(init(above) == CKR_OK);
+    BOOST_TEST(init(below) == CKR_OPERATION_ACTIVE);
+    BOOST_TEST(w.call(kC_FindObjectsFinal, {session}) == CKR_OK);
   }
 }
 

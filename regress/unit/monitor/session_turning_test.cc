@@ -50,12 +50,12 @@ StoredPin stored(const std::string& pin) {
  */
 struct Turned : World {
   explicit Turned(FakeLibrary::Slot token, uint32_t flags = 0, const char* next = kNew,
-                  const char* pin = kOld)
-      : World(Plans{{backend_plan(0), backend_plan(1)}, {plan(flags, pin, next)}}) {
+                  const char* pin = kOld, const std::vector<TokenPlan>& more = {})
+      : World(plans(plan(flags, pin, next), more)) {
     processes[0] = process({{10, "mine", "7777777777777777", "1234", {CKM_RSA_PKCS}}});
     token_ = std::move(token);
     processes[1].make = [this] {
-      auto library = std::make_unique<FakeLibrary>(std::vector{token_});
+      auto library = std::make_unique<FakeLibrary>(std::vector{token_, beside_});
       library->answer = [this](uint32_t function, const Words& words) -> CK_RV {
         if (function == kC_Login) heard.emplace_back(at<char>(words.w[2]), words.w[3]);
         if (function == kC_OpenSession) writes += (words.w[1] & CKF_RW_SESSION) != 0;
@@ -68,6 +68,12 @@ struct Turned : World {
     told.clear();
     heard.clear();
     writes = 0;
+  }
+  /* Further tokens in the slots after the first. */
+  static Plans plans(const TokenPlan& first, const std::vector<TokenPlan>& more) {
+    Plans all{{backend_plan(0), backend_plan(1)}, {first}};
+    all.tokens.insert(all.tokens.end(), more.begin(), more.end());
+    return all;
   }
   static TokenPlan plan(uint32_t flags, const char* pin, const char* next) {
     TokenPlan token = layered_plan(
@@ -122,7 +128,7 @@ struct Turned : World {
   unsigned writes = 0;            /* sessions that may write */
   std::function<CK_RV(uint32_t)> answers;
   CK_SESSION_HANDLE session = 0;
-  FakeLibrary::Slot token_;
+  FakeLibrary::Slot token_, beside_ = {21, "other"};
   CK_RV rv_ = CKR_GENERAL_ERROR;
 };
 
@@ -317,6 +323,152 @@ BOOST_AUTO_TEST_CASE(a_library_that_knows_the_old_pin) {
   BOOST_TEST(w.call(kC_Logout, {w.session}) == CKR_OK);
   BOOST_TEST(w.login() == CKR_OK);
   BOOST_TEST(w.processes[1].starts == starts + 1);
+}
+
+/* Not while a token without layers has sessions there: they would be lost. */
+BOOST_AUTO_TEST_CASE(a_library_that_others_use_is_not_started_again) {
+  Turned w(a_token(), 0, kNew, kOld, {token_plan(2, 1, 0, "other")});
+  const CK_SESSION_HANDLE other = w.open(2);
+  const CK_OBJECT_HANDLE theirs = w.create(other, "theirs");
+  w.find(w.session);
+  const unsigned starts = w.processes[1].starts;
+  w.say(kPinIs, kNew, "");
+  w.token_.pin = kNew;
+  BOOST_TEST(w.login() == CKR_OK); /* of the client's own layer */
+  BOOST_TEST(!w.is_open());
+  BOOST_TEST(w.heard.empty());
+  BOOST_TEST(w.processes[1].starts == starts);
+  BOOST_TEST(w.id_of(other, theirs) == "theirs");
+  BOOST_TEST((w.told == Words_{"b1/2 left out"}));
+  BOOST_TEST(w.call(kC_CloseSession, {other}) == CKR_OK);
+  BOOST_TEST(w.call(kC_Logout, {w.session}) == CKR_OK);
+  BOOST_TEST(w.login() == CKR_OK);
+  BOOST_TEST(w.is_open());
+  BOOST_TEST(w.heard == Words_{kNew});
+  BOOST_TEST(w.processes[1].starts == starts + 1);
+}
+
+/* Nor while another layered token is logged in there. */
+BOOST_AUTO_TEST_CASE(nor_one_where_others_are_logged_in) {
+  TokenPlan second = layered_plan(2, "Second", {layer_plan(1, "other")});
+  Turned w(a_token(), 0, kNew, kOld, {second});
+  w.beside_.pin = "4444";
+  const CK_SESSION_HANDLE other = w.open(2);
+  BOOST_TEST(w.call(kC_Login, {other, CKU_USER, word("4444"), 4}) == CKR_OK);
+  w.find(w.session);
+  const unsigned starts = w.processes[1].starts;
+  w.say(kPinIs, kNew, "");
+  w.token_.pin = kNew;
+  BOOST_TEST(w.login() == CKR_OK);
+  BOOST_TEST(!w.is_open());
+  BOOST_TEST(w.processes[1].starts == starts);
+  BOOST_TEST(w.processes[1].library->slots.at(1).logged_in);
+}
+
+/* Nor in the middle of a call, which may be one that writes: the login waits for its end. */
+BOOST_AUTO_TEST_CASE(nor_in_the_middle_of_a_call) {
+  Turned w(a_token(), 0, kNew, kOld, {token_plan(2, 1, 0, "other")});
+  CK_TOKEN_INFO info;
+  BOOST_TEST(w.call(kC_GetTokenInfo, {2, word(&info)}) == CKR_OK);
+  w.find(w.session);
+  const unsigned starts = w.processes[1].starts;
+  w.say(kPinIs, kNew, "");
+  w.token_.pin = kNew;
+  Words words;
+  words.w[0] = 2;
+  words.w[1] = word(&info);
+  World::Run* asking = w.begin(kC_GetTokenInfo, words);
+  w.advance(asking);
+  BOOST_REQUIRE(w.events.size() == 1);
+  World::Run* login = w.begin_login();
+  while (w.ready(*login) || w.events.size() > 1) { /* everything but that call */
+    if (w.ready(*login))
+      w.advance(login);
+    else
+      w.happen(1);
+  }
+  BOOST_TEST(!login->answered);
+  BOOST_TEST(w.processes[1].starts == starts);
+  BOOST_TEST(w.processes[1].ended == 0u);
+  w.settle();
+  BOOST_REQUIRE(asking->answered);
+  BOOST_TEST(asking->call.reply.rec.rv == CKR_OK);
+  BOOST_TEST(w.rv_ == CKR_OK);
+  BOOST_TEST(w.is_open());
+  BOOST_TEST(w.heard == Words_{kNew});
+  BOOST_TEST(w.processes[1].starts == starts + 1);
+}
+
+/* Two layers that are one token: the second knows what was done for the first. */
+BOOST_AUTO_TEST_CASE(layers_of_one_token_learn_together) {
+  TokenPlan sibling = layered_plan(2, "Sibling", {layer_plan(1, "ours", 0, kPinStored)});
+  sibling.pins = {kOld};
+  sibling.next = {kNew};
+  Turned w(a_token(), 0, kNew, kOld, {sibling});
+  BOOST_TEST(w.login() == CKR_OK);
+  BOOST_TEST(w.token().pin == kNew);
+  BOOST_TEST(w.call(kC_Logout, {w.session}) == CKR_OK);
+  const CK_SESSION_HANDLE second = w.open(2);
+  w.told.clear();
+  w.heard.clear();
+  BOOST_TEST(w.call(kC_Login, {second, CKU_USER, 0, 0}) == CKR_OK);
+  BOOST_TEST(w.is_open());
+  BOOST_TEST(w.heard == Words_{kNew});
+  BOOST_TEST(w.told.empty()); /* nobody is asked */
+  BOOST_TEST(w.token().wrong == 0u);
+}
+
+/*
+ * A right PIN of another identity, but a library starts anew and takes the client's session with
+ * it: that is not the PIN's fault. A wrong one is wrong before it comes to that.
+ */
+BOOST_AUTO_TEST_CASE(a_library_that_starts_anew_under_an_identity) {
+  for (const char* pin : {"svc@R+3333", "svc@R+4444"}) {
+    TokenPlan own = layered_plan(1, "Desk", {layer_plan(1, "other", kLayerRequired)});
+    TokenPlan svc = layered_plan(
+        1, "Desk", {layer_plan(0, "svc"), layer_plan(1, "ours", kLayerRequired, kPinStored)});
+    svc.pins = {kOld};
+    own.token.flags = svc.token.flags = kTokenPinSelect;
+    std::snprintf(svc.token.identity, sizeof svc.token.identity, "svc@R");
+    World w(Plans{{backend_plan(0), backend_plan(1)}, {own, svc}});
+    w.processes[0] = process({{10, "svc", "7777777777777777", "3333"}});
+    FakeLibrary::Slot token = a_token();
+    w.processes[1].make = [&token] {
+      return std::make_unique<FakeLibrary>(std::vector{token, FakeLibrary::Slot{21, "other"}});
+    };
+    BOOST_REQUIRE_EQUAL(w.initialize(), CKR_OK);
+    CK_SESSION_HANDLE session = w.open(1);
+    token.pin = kNew;
+    LayerPin news = Turned::make(kPinIs);
+    news.pin = stored(kNew);
+    w.monitor.pin_changed(&news);
+    auto login = [&] { return w.call(kC_Login, {session, CKU_USER, word(pin), std::strlen(pin)}); };
+    const bool right = pin == std::string("svc@R+3333");
+    BOOST_TEST(login() == (right ? CKR_DEVICE_ERROR : CKR_PIN_INCORRECT));
+    BOOST_TEST(w.late == 1u);
+    if (!right) continue;
+    BOOST_TEST(login() == CKR_SESSION_HANDLE_INVALID);
+    session = w.open(1);
+    BOOST_TEST(login() == CKR_OK);
+  }
+}
+
+/* A key that asks each time gets no PIN that the library would count as wrong. */
+BOOST_AUTO_TEST_CASE(a_key_that_asks_each_time_of_a_library_that_knows_the_old_pin) {
+  Turned w(a_token(), 0, "");
+  BOOST_TEST(w.login() == CKR_OK);
+  const CK_OBJECT_HANDLE key = [&] {
+    w.processes[1].library->objects[5] = {"key", 20, true, false, 0};
+    return w.find(w.session).at(0);
+  }();
+  CK_MECHANISM mechanism{CKM_RSA_PKCS, nullptr, 0};
+  BOOST_TEST(w.call(kC_SignInit, {w.session, word(&mechanism), key}) == CKR_OK);
+  w.say(kPinIs, kNew, "");
+  w.heard.clear();
+  BOOST_TEST(w.call(kC_Login, {w.session, CKU_CONTEXT_SPECIFIC, word("1234"), 4}) ==
+             CKR_DEVICE_ERROR);
+  BOOST_TEST(w.heard.empty());
+  BOOST_TEST(w.token().wrong == 0u);
 }
 
 BOOST_AUTO_TEST_CASE(a_pin_that_is_set_while_somebody_is_connected) {
