@@ -63,7 +63,7 @@ void SessionMonitor::drop_layer(Token* token, size_t n) {
   layer.anchor = 0;
   layer.anchoring = nullptr;
   layer.logged_in = false;
-  if (layer.turning) layer.turning->session = 0;
+  if (layer.turning) (void)layer.turning->take_session();
   layer.mechanisms.reset();
   std::erase_if(token->orphans, [n](const Orphan& o) { return o.layer == n; });
   for (auto& [handle, session] : sessions_) {
@@ -157,11 +157,7 @@ std::optional<Step> SessionMonitor::need_drained(Call* call, Token* token) {
     Layer* layer = &token->layers[orphan.layer];
     if (layer->backend->state != Backend::State::kRunning) continue;
     token->closing++;
-    call->layer = layer;
-    Words words;
-    words.w[0] = static_cast<Word>(orphan.real);
-    return send_internal(call, layer->backend, Call::Internal::kOrphan,
-                         kFunctionTable[kC_CloseSession], words);
+    return send_own(call, layer, Call::Internal::kOrphan, close_session(orphan.real));
   }
   if (token->closing != 0) return wait(call, token->only().backend);
   return {};

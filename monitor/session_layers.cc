@@ -346,15 +346,10 @@ std::optional<Step> SessionMonitor::need_layer_session(Call* call, Session* sess
   if (auto step = need_slot(call, layer, &slot)) return step;
   session->opening = call;
   call->opening = call->session;
-  call->layer = layer;
   arena_.clear();
-  Words words;
-  words.w[0] = static_cast<Word>(slot);
-  words.w[1] = static_cast<Word>(session->flags | CKF_SERIAL_SESSION);
-  if (layer->read_only()) words.w[1] &= ~Word{CKF_RW_SESSION};
-  words.w[4] = reinterpret_cast<Word>(arena_.make<CK_SESSION_HANDLE>());
-  return send_internal(call, layer->backend, Call::Internal::kLayerSession,
-                       kFunctionTable[kC_OpenSession], words);
+  const uint64_t flags =
+      layer->read_only() ? session->flags & ~uint64_t{CKF_RW_SESSION} : session->flags;
+  return send_own(call, layer, Call::Internal::kLayerSession, open_session(slot, flags, &arena_));
 }
 
 std::optional<Step> SessionMonitor::need_anchor(Call* call, Layer* layer) {
@@ -363,14 +358,8 @@ std::optional<Step> SessionMonitor::need_anchor(Call* call, Layer* layer) {
   uint64_t slot = 0;
   if (auto step = need_slot(call, layer, &slot)) return step;
   layer->anchoring = call;
-  call->layer = layer;
   arena_.clear();
-  Words words;
-  words.w[0] = static_cast<Word>(slot);
-  words.w[1] = CKF_SERIAL_SESSION;
-  words.w[4] = reinterpret_cast<Word>(arena_.make<CK_SESSION_HANDLE>());
-  return send_internal(call, layer->backend, Call::Internal::kAnchor,
-                       kFunctionTable[kC_OpenSession], words);
+  return send_own(call, layer, Call::Internal::kAnchor, open_session(slot, 0, &arena_));
 }
 
 std::optional<Step> SessionMonitor::need_mechanisms(Call* call, Layer* layer) {
@@ -388,157 +377,6 @@ std::optional<Step> SessionMonitor::need_mechanisms(Call* call, Layer* layer) {
   words.w[2] = reinterpret_cast<Word>(count);
   return send_internal(call, layer->backend, Call::Internal::kMechanisms,
                        kFunctionTable[kC_GetMechanismList], words);
-}
-
-/* ---- searches ---- */
-
-/*
- * The first layer that is asked judges the template. One that has nothing of such a name is not
- * asked.
- */
-Step SessionMonitor::next_find_init(Call* call, Session* session) {
-  using Search = Session::Search;
-  Call::Round& round = *call->round;
-  if (!session->searches_are(Search::kActive) && session->searches_are(Search::kVoid))
-    return answer(call, CKR_OPERATION_ACTIVE); /* there is no library that would say so */
-  if (!round.led && is_searching_elsewhere(call, *session))
-    return answer(call, CKR_OPERATION_ACTIVE);
-  for (; round.at < session->real.size(); round.at++) {
-    Layer* layer = &call->token->layers[round.at];
-    const Search had = session->searches[round.at];
-    const bool asked = fits_prefix(call, *layer);
-    if (!asked && !round.led && had == Search::kActive) return answer(call, CKR_OPERATION_ACTIVE);
-    const bool left = had == Search::kStale || ((round.led || !asked) && had == Search::kActive);
-    if (!asked && !left && !hides(*call->token, round.at)) continue;
-    round.spares = !layer->required();
-    if (auto step = need_layer_session(call, session, round.at)) return *step;
-    /* One of an earlier search, which the first layer has lost. */
-    if (left) {
-      Words words;
-      words.w[0] = static_cast<Word>(session->real[round.at]);
-      call->layer = layer;
-      return send_internal(call, layer->backend, Call::Internal::kFindFinal,
-                           kFunctionTable[kC_FindObjectsFinal], words);
-    }
-    if (auto step = need_blind_list(call, session, round.at)) return *step;
-    if (asked) return send_copy(call, layer, Call::Internal::kFindInit, session->real[round.at]);
-  }
-  return begin_search(call, session);
-}
-
-/* The layer that leads the client's search is not the one that would be asked first: no library
- * would say that there is one already. */
-bool SessionMonitor::is_searching_elsewhere(Call* call, const Session& session) {
-  const size_t lead = session.search_lead;
-  if (session.searches[lead] != Session::Search::kActive || session.real[lead] == 0) return false;
-  size_t first = 0;
-  while (first < lead && !fits_prefix(call, call->token->layers[first])) first++;
-  return first != lead;
-}
-
-/* What it is in layers that were not asked; where none could be, that is all. */
-Step SessionMonitor::begin_search(Call* call, Session* session) {
-  using Search = Session::Search;
-  Call::Round& round = *call->round;
-  if (round.led && round.said != CKR_OK) return answer(call, round.said);
-  bool begun = round.led;
-  for (size_t n = 0; n < session->searches.size(); n++) {
-    Search& search = session->searches[n];
-    const bool asked = fits_prefix(call, call->token->layers[n]);
-    if (!asked || search == Search::kVoid) search = asked ? Search::kNone : Search::kVoid;
-    begun |= !asked;
-  }
-  session->blinds = std::move(round.blinds);
-  return answer(call, begun ? CK_RV{CKR_OK} : round.failure);
-}
-
-/*
- * Layer by layer; one is through when it finds nothing more. The one that leads is asked each time,
- * as it may have an opinion on what the session has done meanwhile.
- */
-Step SessionMonitor::next_find(Call* call, Session* session) {
-  Call::Round& round = *call->round;
-  PackReader in(call->request.bytes.span());
-  const bool has_list = in.flag();
-  const uint64_t most = in.u64();
-  const bool has_count = in.flag();
-  if (!in.end() || most > limits::kHandleList) return answer(call, CKR_ARGUMENTS_BAD);
-  round.led |= has_list && has_count && most != 0 && session->searching();
-  if (!round.led && session->searches_are(Session::Search::kStale))
-    return answer(call, CKR_OPERATION_NOT_INITIALIZED); /* a library may find something still */
-  if (!round.led) return to_first(call, session);
-  auto active = [session](size_t n) {
-    return n < session->real.size() && session->searches[n] == Session::Search::kActive &&
-           session->real[n] != 0;
-  };
-  if (!active(session->search_lead)) round.judged = true;
-  if (auto step = need_facts(call, session)) return *step;
-  while (session->search_at < session->real.size() || !round.judged) {
-    const size_t n = round.judged ? session->search_at : session->search_lead;
-    if (!active(n)) {
-      session->search_at++;
-      continue;
-    }
-    if (round.found.size() >= most) break;
-    if (round.looked >= limits::kHiddenInARow) {
-      if (!round.found.empty()) break;
-      if (auto step = stop_endless(call, session)) return *step;
-      continue;
-    }
-    Layer* layer = &call->token->layers[n];
-    round.spares = true;
-    call->layer = layer;
-    arena_.clear();
-    const uint64_t room = most - round.found.size();
-    Words words;
-    words.w[0] = static_cast<Word>(session->real[n]);
-    words.w[1] = reinterpret_cast<Word>(
-        arena_.allocate_out(static_cast<size_t>(room) * sizeof(CK_OBJECT_HANDLE)));
-    words.w[2] = static_cast<Word>(room);
-    words.w[3] = reinterpret_cast<Word>(arena_.make<CK_ULONG>());
-    return send_internal(call, layer->backend, Call::Internal::kFind,
-                         kFunctionTable[kC_FindObjects], words);
-  }
-  Step step = answer(call, CKR_OK);
-  call->reply.list = round.found;
-  PackWriter out(&call->reply.bytes);
-  out.u8(1);
-  out.u64(round.found.size());
-  out.u8(1);
-  return step;
-}
-
-/* Of a layer that has nothing but objects that are not shown, and ever more of them. */
-std::optional<Step> SessionMonitor::stop_endless(Call* call, Session* session) {
-  Layer* layer = call->round->unseen_in;
-  if (call->token->layers.size() == 1 || layer->required()) {
-    session->end_search();
-    return answer(call, CKR_DEVICE_ERROR);
-  }
-  call->round->looked = 0;
-  call->layer = layer;
-  skip_layer(call, CKR_DEVICE_ERROR);
-  return {};
-}
-
-Step SessionMonitor::next_find_final(Call* call, Session* session) {
-  Call::Round& round = *call->round;
-  if (!session->searching() && !round.led) return to_first(call, session);
-  for (; round.at < session->real.size(); round.at++) {
-    if (session->searches[round.at] != Session::Search::kActive || session->real[round.at] == 0)
-      continue;
-    round.spares = true;
-    return send_copy(call, &call->token->layers[round.at], Call::Internal::kFindFinal,
-                     session->real[round.at]);
-  }
-  bool ended = round.led;
-  for (Session::Search& search : session->searches) {
-    if (search != Session::Search::kVoid) continue;
-    search = Session::Search::kNone;
-    ended = true;
-  }
-  session->blinds.clear();
-  return answer(call, ended ? round.said : round.failure);
 }
 
 /* ---- operations ---- */

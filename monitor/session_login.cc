@@ -148,24 +148,13 @@ std::optional<Step> SessionMonitor::need_safe_pin(Call* call, Layer* layer) {
   uint64_t slot = 0;
   if (call->round->pin_is_safe) return {};
   if (auto step = need_slot(call, layer, &slot)) return step;
-  call->layer = layer;
   arena_.clear();
-  Words words;
-  words.w[0] = static_cast<Word>(slot);
-  words.w[1] = reinterpret_cast<Word>(arena_.make<CK_TOKEN_INFO>());
-  return send_internal(call, layer->backend, Call::Internal::kPinState,
-                       kFunctionTable[kC_GetTokenInfo], words);
+  return send_own(call, layer, Call::Internal::kPinState, ask_token_info(slot, &arena_));
 }
 
 Step SessionMonitor::send_stored_pin(Call* call, Layer* layer, Call::Internal what,
                                      uint64_t session, CK_USER_TYPE user) {
-  call->layer = layer;
-  Words words;
-  words.w[0] = static_cast<Word>(session);
-  words.w[1] = user;
-  words.w[2] = reinterpret_cast<Word>(layer->pin->data());
-  words.w[3] = layer->pin->size();
-  return send_internal(call, layer->backend, what, kFunctionTable[kC_Login], words);
+  return send_own(call, layer, what, log_in(session, user, *layer->pin));
 }
 
 /* Also of a login that was refused half-way; then its answer stands already. */

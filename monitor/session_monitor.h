@@ -72,76 +72,15 @@
 #include "layer_filter.h"
 #include "layer_prefix.h"
 #include "marshal.h"
+#include "monitor_host.h"
+#include "own_call.h"
 #include "p11_functions.h"
+#include "pin_turning.h"
 #include "records.h"
 #include "secure_buffer.h"
+#include "token_birth.h"
 
 namespace mp11 {
-
-/* What SessionMonitor asks of its host outside of a call's own steps. None may call back into it.
- */
-class MonitorHost {
- public:
-  virtual ~MonitorHost() = default;
-  /* Gives back the lock of that backend. */
-  virtual void unlock(uint32_t backend) = 0;
-  /* Ends that backend's process, also one that is being started; backend_gone() need not follow. */
-  virtual void end_backend(uint32_t backend) = 0;
-  /* Something happened that calls which got kWait were waiting for. */
-  virtual void changed() = 0;
-  /* A layer's filter has refused something, or would have (audit). For the log. */
-  struct Filtered {
-    const char* token;     /* its label */
-    size_t layer;          /* its number within the token, from 1 */
-    const char* function;  /* of the client's call */
-    const char* objection; /* what it was about, in a few words */
-    bool audit;
-  };
-  virtual void filtered(const Filtered& what) = 0;
-  /* A layer of a token that has others is left out from now on, or is there again. For the log. */
-  struct LayerState {
-    const char* token;   /* its label */
-    size_t layer;        /* its number within the token, from 1 */
-    const char* backend; /* its name */
-    bool there;
-    uint64_t rv;     /* CKR_ value: why it is not */
-    uint64_t slot;   /* of the token */
-    uint32_t number; /* of the backend */
-  };
-  virtual void layer_changed(const LayerState& state) = 0;
-  /*
-   * Tokens on demand: asks the vault whether the token of that id may be made, and tells it how
-   * that went (pin_size 0: it could not be). make_answered() follows each, but not from within.
-   */
-  virtual void ask_to_make(const char* id) = 0;
-  virtual void tell_made(const char* id, uint32_t pin_size) = 0;
-  /* The client acts as another identity, no longer does, or was refused. For the log. */
-  struct Acting {
-    enum class What { kBegun, kEnded, kRefused };
-    What what;
-    const char* token;    /* its label */
-    const char* identity; /* empty: the PIN names none that it may act as; perhaps it is a PIN */
-    uint64_t rv;          /* of kRefused: CKR_ value, which the client is not told */
-  };
-  virtual void acting(const Acting& acting) = 0;
-  /*
-   * PINs that are being changed: asks the vault whether this monitor may, which pin_changed()
-   * answers, but not from within; and tells it how that went (TurnOutcome).
-   */
-  virtual void ask_to_turn(const LayerName& layer) = 0;
-  virtual void tell_turned(const LayerName& layer, TurnOutcome outcome, uint32_t pin_size,
-                           uint64_t rv) = 0;
-};
-
-struct Portfolio {
-  std::vector<PortfolioBackend> backends; /* in any order; `backend` is the number used below */
-  std::vector<PortfolioToken> tokens;     /* in the order of their slots */
-  std::vector<PortfolioLayer> layers;     /* of the tokens, in their order */
-  std::vector<FilterPlan> filters;        /* of the layers that are kLayerFiltered, in theirs */
-  /* Of those that are kPinStored; empty: none is known. */
-  std::vector<std::shared_ptr<const SecureBuffer>> pins;
-  std::vector<std::shared_ptr<const SecureBuffer>> next_pins; /* of the same; nullptr: none */
-};
 
 class SessionMonitor {
  public:
@@ -149,8 +88,6 @@ class SessionMonitor {
 
  private:
   struct Selection;
-  /* Slots of one library that are looked at: more tokens than that is no library we know. */
-  static constexpr CK_ULONG kMaxRealSlots = 4096;
   /* Session handles count up and stay below what stands for no handle. */
   static constexpr uint64_t kNoSuchSession = 0xfffffffe;
 
@@ -168,27 +105,6 @@ class SessionMonitor {
     uint64_t epoch = 1;                 /* counts its deaths */
     uint64_t failures = 0;              /* counts starts that failed */
     uint32_t last_error = 0;            /* SpawnError of the last start */
-  };
-  /* The making of a token on demand, step after step. */
-  struct Birth {
-    enum class Step { kList, kLook, kInit, kFind, kFindLook, kOpen, kLogin, kPin, kLogout, kClose };
-    Step step = Step::kList;
-    SecureBuffer so, user; /* whole; then cut to what the token takes */
-    std::vector<uint64_t> slots;
-    size_t at = 0;
-    std::optional<uint64_t> slot; /* of one that can be initialised; then of the token */
-    bool begun_before = false;    /* that one is ours already, and was not finished */
-    uint64_t session = 0;
-    CK_RV failure = CKR_OK;
-  };
-  /* The change of a PIN, step after step. */
-  struct Turning {
-    enum class Step { kLook, kOld, kNew, kOpen, kChange, kClose };
-    Step step = Step::kLook;
-    bool again = false;    /* somebody may have changed it already */
-    SecureBuffer next;     /* the new one, as far as the token takes it */
-    uint64_t session = 0;  /* for the change alone */
-    bool reported = false; /* the vault has been told */
   };
   /* One layer of a virtual token. */
   struct Layer {
@@ -211,7 +127,7 @@ class SessionMonitor {
     Made made = Made::kIs;
     const Call* maker = nullptr; /* who waits for it, or makes it; compared only */
     uint64_t not_made = 0;       /* counts failures */
-    std::unique_ptr<Birth> birth = {};
+    std::unique_ptr<TokenBirth> birth = {};
     std::shared_ptr<const SecureBuffer> pin = {};  /* of kPinStored */
     std::shared_ptr<const SecureBuffer> next = {}; /* it is being changed to that; nullptr: not */
     /* How far this monitor is with that. kLost: the vault that had said so has gone. */
@@ -219,7 +135,7 @@ class SessionMonitor {
     Turn turn = Turn::kNone;
     const Call* turner = nullptr; /* who waits for it, or does it; compared only */
     uint64_t outdated = 0;        /* epoch of the backend when somebody else had changed its PIN */
-    std::unique_ptr<Turning> turning = {};
+    std::unique_ptr<PinTurning> turning = {};
     bool read_only() const { return (plan.flags & kLayerReadOnly) != 0; }
     bool required() const { return (plan.flags & kLayerRequired) != 0; }
     bool blind() const { return (plan.flags & kLayerBlind) != 0; }
@@ -466,6 +382,7 @@ class SessionMonitor {
   Step send(Call* call, Backend* backend, Layer* layer);
   Step send_internal(Call* call, Backend* backend, Call::Internal what, const FunctionRow& row,
                      const Words& words);
+  Step send_own(Call* call, Layer* layer, Call::Internal what, const OwnCall& own);
   Step in_flight(Call* call, Backend* backend, Call::Internal what, const FunctionRow& row);
   std::optional<Step> need_running(Call* call, Backend* backend);
   std::optional<Step> need_initialized(Call* call, Backend* backend);
@@ -477,8 +394,7 @@ class SessionMonitor {
   /* Tokens on demand: session_making.cc. */
   std::optional<Step> need_made(Call* call, Layer* layer);
   Step next_birth(Call* call, Layer* layer);
-  void replied_birth(Call* call, CK_RV rv);
-  void take_candidate(const CK_TOKEN_INFO& info, const Layer& layer);
+  void replied_birth(Call* call);
   void abandon_birth(Layer* layer);
   static CK_TOKEN_INFO info_of_unmade();
   Step answer_unmade_slot(Call* call);
@@ -486,12 +402,10 @@ class SessionMonitor {
   /* PINs that are being changed: session_turning.cc. */
   std::optional<Step> need_turn(Call* call, Layer* layer);
   Step next_turning(Call* call, Layer* layer);
-  void replied_turning(Call* call, CK_RV rv);
-  void look_before_turning(Call* call, CK_RV rv);
+  void replied_turning(Call* call);
   bool knows_old_pin(const Layer& layer) const;
   Step start_anew(Call* call, Layer* layer);
-  void end_turning(Call* call, CK_RV login);
-  void turned(Layer* layer, TurnOutcome outcome, CK_RV rv);
+  void turned(Layer* layer, const PinTurning::Known& known);
   void abandon_turning(Layer* layer);
   LayerName name_of(const Layer& layer) const;
   Token* token_of(const Layer& layer);

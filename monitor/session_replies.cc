@@ -61,17 +61,6 @@ unsigned handles_out(const FunctionRow& row) {
   return count;
 }
 
-/* Slots of a reply to C_GetSlotList that had a buffer for `most`. */
-bool read_slots(const Message& reply, size_t most, std::vector<uint64_t>* slots) {
-  PackReader in(reply.bytes.span());
-  bool has_length = in.flag();
-  uint64_t count = in.u64();
-  if (!has_length || !in.flag() || !in.end() || count != reply.list.size() || count > most)
-    return false;
-  *slots = reply.list;
-  return true;
-}
-
 }  // namespace
 
 void SessionMonitor::replied(Call* call) {
@@ -132,8 +121,7 @@ void SessionMonitor::replied_internal(Call* call) {
       call->slots.clear();
       call->next_index = 0;
       call->listed = true;
-      if (rv == CKR_OK && !read_slots(call->reply, kMaxRealSlots, &call->slots))
-        call->slots.clear();
+      if (rv == CKR_OK && !read_slots(call->reply, &call->slots)) call->slots.clear();
       break;
     case Call::Internal::kTokenInfo: {
       CK_TOKEN_INFO info;
@@ -153,7 +141,7 @@ void SessionMonitor::replied_internal(Call* call) {
     case Call::Internal::kListForClient: {
       std::vector<uint64_t> slots;
       Token* token = &tokens_[call->next_index];
-      if (rv == CKR_OK) (void)read_slots(call->reply, kMaxRealSlots, &slots);
+      if (rv == CKR_OK) (void)read_slots(call->reply, &slots);
       for (uint64_t real : slots) {
         std::optional<uint64_t> slot = transparent_slot(token, real);
         if (slot && call->slots.size() < limits::kHandleList) call->slots.push_back(*slot);
@@ -162,10 +150,10 @@ void SessionMonitor::replied_internal(Call* call) {
       break;
     }
     case Call::Internal::kBirth:
-      replied_birth(call, rv);
+      replied_birth(call);
       break;
     case Call::Internal::kTurn:
-      replied_turning(call, rv);
+      replied_turning(call);
       break;
     default:
       replied_round(call, what, rv);

@@ -111,13 +111,8 @@ Step SessionMonitor::next_merged_info(Call* call) {
       continue;
     }
     if (auto step = need_slot(call, layer, &slot)) return *step;
-    call->layer = layer;
     arena_.clear();
-    Words words;
-    words.w[0] = static_cast<Word>(slot);
-    words.w[1] = reinterpret_cast<Word>(arena_.make<CK_TOKEN_INFO>());
-    return send_internal(call, layer->backend, Call::Internal::kLayerInfo,
-                         kFunctionTable[kC_GetTokenInfo], words);
+    return send_own(call, layer, Call::Internal::kLayerInfo, ask_token_info(slot, &arena_));
   }
   if (!round.token_info) return answer(call, round.failure);
   CK_TOKEN_INFO info = *round.token_info;
@@ -208,19 +203,6 @@ void SessionMonitor::rewrite_session_info(const Call& call, CK_SESSION_INFO* inf
 }
 
 /* ---- replies ---- */
-
-void SessionMonitor::Session::end_search() {
-  for (Search& search : searches) {
-    if (search == Search::kActive) search = Search::kStale;
-    if (search == Search::kVoid) search = Search::kNone;
-  }
-}
-
-/* A search goes on in the next layer; where it was, it is active until C_FindObjectsFinal. */
-void SessionMonitor::pass_on(Session* session, const Call& call) {
-  if (call.layer == nullptr || session->search_at >= session->searches.size()) return;
-  if (&call.token->layers[session->search_at] == call.layer) session->search_at++;
-}
 
 /* Once for each change: who looks at the log wants to know since when. */
 void SessionMonitor::tell_layer(const Token& token, Layer* layer, bool there, CK_RV rv) {
@@ -390,32 +372,6 @@ void SessionMonitor::replied_session(Call* call, Call::Internal what, CK_RV rv) 
   } else {
     *place = real;
   }
-}
-
-/* False when the layer gives more than was asked for, or the map is full. */
-bool SessionMonitor::take_found(Call* call) {
-  Session* session = session_of(*call);
-  if (session == nullptr) return true; /* next() says so */
-  PackReader in(call->request.bytes.span());
-  if (!in.flag() || call->reply.list.size() > in.u64() - call->round->found.size()) return false;
-  const size_t n = static_cast<size_t>(call->layer - call->token->layers.data());
-  const bool chooses =
-      (call->layer->filter && call->layer->filter->chooses_objects()) || may_be_hidden(session, n);
-  call->round->unseen_in = call->layer;
-  call->round->unseen_epoch = call->backend->epoch;
-  if (chooses) call->round->looked += call->reply.list.size();
-  for (uint64_t real : call->reply.list) {
-    if (chooses) {
-      call->round->unseen.push_back(real);
-      continue;
-    }
-    uint64_t handle = objects_.add({.real = real, .scope = call->layer->id, .slot = call->slot});
-    if (handle == 0) return false;
-    call->round->found.push_back(handle);
-  }
-  call->round->judged = true;
-  if (call->reply.list.empty()) pass_on(session, *call);
-  return true;
 }
 
 }  // namespace mp11
