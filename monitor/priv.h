@@ -46,6 +46,7 @@
 
 #include "config.h"
 #include "event_loop.h"
+#include "left_out.h"
 #include "log.h"
 #include "priv_launcher.h"
 #include "priv_listener.h"
@@ -104,16 +105,7 @@ struct PrivConnection {
   std::vector<uint64_t> backends; /* processes */
   EventLoop::TimerId timer = 0;   /* handshake; later: time to end by itself */
   uint64_t running_ms = 0;        /* since when kRunning */
-  struct LeftOut {
-    uint64_t rv;
-    uint64_t since_ms;
-  };
-  /*
-   * What the monitor says of layers, by slot, place and backend's number: a token's variants have
-   * one slot. To be shown, and nothing depends on it.
-   */
-  std::map<std::array<uint64_t, 3>, LeftOut> left_out;
-  bool more_left_out = false; /* than are remembered */
+  LeftOut left_out;               /* as the monitor says */
 };
 
 /* What became of a backend's processes since the daemon was started. */

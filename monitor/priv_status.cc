@@ -86,15 +86,7 @@ bool Priv::answer_layer_state(Process* process, const RecordBuffer& record) {
       std::none_of(layers.begin(), layers.end(),
                    [&](const LayerConfig& layer) { return layer.backend == backend; }))
     return false;
-  const std::array<uint64_t, 3> place{report->slot, report->layer, report->backend};
-  if (report->there == 1)
-    connection->left_out.erase(place);
-  else if (connection->left_out.size() < limits::kLayersLeftOut ||
-           connection->left_out.count(place) != 0)
-    connection->left_out[place] = {report->rv, EventLoop::now_ms()};
-  else
-    connection->more_left_out = true;
-  if (connection->left_out.empty()) connection->more_left_out = false;
+  connection->left_out.note(*report, EventLoop::now_ms());
   return true;
 }
 
@@ -166,22 +158,21 @@ StatusLine Priv::status_of_connection(const PrivConnection& connection) const {
   if (monitor != processes_.end())
     line.number("monitor", static_cast<uint64_t>(monitor->second->pid));
   line.number("backends", connection.backends.size());
-  line.number("left-out", connection.left_out.size());
+  line.number("left-out", connection.left_out.all().size());
   return line.word("configuration", connection.config == config_ ? "present" : "earlier");
 }
 
 void Priv::add_left_out(const PrivConnection& connection, StatusText* text) const {
-  for (const auto& [place, layer] : connection.left_out) {
+  for (const auto& [place, why] : connection.left_out.all()) {
     const Config& config = *connection.config;
     StatusLine line("left-out");
-    const auto [slot, number, backend] = place;
-    line.number("connection", connection.name).number("slot", slot);
-    line.text("token", config.tokens[static_cast<size_t>(slot) - 1].label);
-    line.number("layer", number);
-    line.text("backend", config.backends[connection.allowed[backend].backend].name);
-    text->add(line.time("since", wall_s(layer.since_ms)).hex("rv", layer.rv));
+    line.number("connection", connection.name).number("slot", place.slot);
+    line.text("token", config.tokens[static_cast<size_t>(place.slot) - 1].label);
+    line.number("layer", place.layer);
+    line.text("backend", config.backends[connection.allowed[place.backend].backend].name);
+    text->add(line.time("since", wall_s(why.since_ms)).hex("rv", why.rv));
   }
-  if (connection.more_left_out)
+  if (connection.left_out.more())
     text->add(StatusLine("left-out").number("connection", connection.name).word("more", "yes"));
 }
 

@@ -35,7 +35,9 @@
 #include <cstring>
 #include <fstream>
 
+#include "left_out.h"
 #include "mp11_limits.h"
+#include "record_io.h"
 #include "status_server.h"
 #include "status_text.h"
 
@@ -126,6 +128,38 @@ BOOST_AUTO_TEST_CASE(a_report_is_bounded_and_ends) {
   BOOST_TEST(text.size() <= limits::kStatus);
   BOOST_TEST(text.find("small") == text.npos);
   BOOST_TEST(text.substr(text.rfind("end")) != "end left-out=0\n");
+}
+
+/* Each layer of each variant of a token, which all have one slot. */
+BOOST_AUTO_TEST_CASE(layers_that_are_left_out) {
+  auto report = [](uint64_t slot, uint32_t layer, uint32_t backend, bool there) {
+    LayerReport one = make_record<LayerReport>(RecordType::kLayerState);
+    one.slot = slot;
+    one.layer = layer;
+    one.backend = backend;
+    one.there = there;
+    one.rv = 0x30;
+    return one;
+  };
+  LeftOut left_out;
+  left_out.note(report(1, 1, 0, false), 5);
+  left_out.note(report(1, 1, 0, false), 6); /* the same */
+  left_out.note(report(1, 1, 1, false), 7); /* of a variant */
+  left_out.note(report(1, 2, 0, false), 8);
+  BOOST_TEST(left_out.all().size() == 3u);
+  left_out.note(report(1, 1, 1, true), 9);
+  left_out.note(report(2, 1, 1, true), 9); /* it was never left out */
+  BOOST_TEST(left_out.all().size() == 2u);
+  BOOST_TEST((left_out.all().begin()->second.since_ms == 6));
+  for (uint32_t layer = 1; layer <= limits::kLayersLeftOut + 5; layer++)
+    left_out.note(report(3, layer, 0, false), 10);
+  BOOST_TEST(left_out.all().size() == limits::kLayersLeftOut);
+  BOOST_TEST(left_out.more());
+  while (!left_out.all().empty()) {
+    const LeftOut::Place place = left_out.all().begin()->first;
+    left_out.note(report(place.slot, place.layer, place.backend, true), 11);
+  }
+  BOOST_TEST(!left_out.more());
 }
 
 BOOST_AUTO_TEST_CASE(a_reader_gets_the_report) {
