@@ -23,7 +23,8 @@
  */
 /*
  * multip11-backend: one PKCS #11 library, in a process of its own. Started by multip11d's [priv] or
- * by multip11.so, never by hand.
+ * by multip11.so, never by hand. Or, with erase=yes, no library, and a token's directory that is
+ * emptied: the exit status says how that went.
  *
  * Descriptors:
  *   0, 1  /dev/null
@@ -43,6 +44,7 @@
 
 #include "channel.h"
 #include "confine.h"
+#include "eraser.h"
 #include "library.h"
 #include "log.h"
 #include "skeleton.h"
@@ -74,6 +76,13 @@ void set_signals() {
   ::sigprocmask(SIG_SETMASK, &none, nullptr);
 }
 
+int erase(const StartBlock& block) {
+  Status erased = confine_eraser(block);
+  if (erased) erased = erase_directory(block.directory);
+  if (!erased) fatal("%s: %s", block.name.c_str(), erased.error().text.c_str());
+  return 0;
+}
+
 }  // namespace
 
 int main() {
@@ -85,6 +94,7 @@ int main() {
   ::close(kStartFd);
   set_environment(*block);
   set_signals();
+  if (block->erase) return erase(*block);
   if (!block->directory.empty() && ::chdir(block->directory.c_str()) != 0)
     fatal("%s: %s: %s", name, block->directory.c_str(), strerror(errno));
   if (Status confined = confine(*block); !confined)

@@ -104,4 +104,17 @@ Status confine(const StartBlock& block) {
   return sandbox_enter(Program::kBackend);
 }
 
+Status confine_eraser(const StartBlock& block) {
+  SelfLimits limits;
+  limits.files = block.files;
+  limits.file_size = kKeepLimit; /* the filter is compiled through a memfd */
+  if (Status limited = limit_self(limits); !limited) return limited;
+  if (Status dropped = drop_capabilities(); !dropped) return dropped;
+  LandlockSpec spec;
+  spec.may_be_absent = !block.landlock;
+  spec.paths.push_back({block.directory, PathAccess::kReadWriteCreate});
+  if (Result<LandlockReport> entered = landlock_enter(spec); !entered) return entered.error();
+  return sandbox_enter(Program::kEraser);
+}
+
 }  // namespace mp11

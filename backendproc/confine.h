@@ -36,5 +36,7 @@ namespace mp11 {
 
 /* The process must have one thread. After an error it must end. */
 Status confine(const StartBlock& block);
+/* The same where no library is loaded: of files it has the directory alone (eraser.h). */
+Status confine_eraser(const StartBlock& block);
 
 }  // namespace mp11

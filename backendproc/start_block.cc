@@ -83,6 +83,7 @@ bool parse_line(std::string_view key, std::string_view value, StartBlock* block)
   }
   if (key == "sandbox") return parse_choice(value, "full", "seccomp-only", &block->landlock);
   if (key == "prestart") return parse_choice(value, "yes", "no", &block->prestart);
+  if (key == "erase") return parse_choice(value, "yes", "no", &block->erase);
   if (key == "owner") return parse_choice(value, "pidfd", "none", &block->owner);
   return false;
 }
@@ -95,7 +96,9 @@ Result<StartBlock> parse_start_block(std::string_view text) {
     return parse_line(key, value, &block);
   });
   if (line != 0) return Error{0, "start block, line " + std::to_string(line) + ": not understood"};
-  if (block.module.empty()) return Error{0, "start block: no module"};
+  if (block.erase && (block.directory.empty() || !block.module.empty()))
+    return Error{0, "start block: erase is for a directory, and loads no module"};
+  if (block.module.empty() && !block.erase) return Error{0, "start block: no module"};
   if (block.name.empty()) block.name = "backend";
   return block;
 }

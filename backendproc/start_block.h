@@ -37,6 +37,7 @@
  *   workers=N           threads that call the library, 1 to limits::kWorkers, the default
  *   sandbox=full|seccomp-only    the second does without Landlock; default full
  *   prestart=yes|no     C_Initialize at once instead of when it is asked for; default no
+ *   erase=yes|no        empty `directory` and end (eraser.h): there is no module then; default no
  *   owner=pidfd|none    descriptor 5 is a pidfd; end when that process ends; default none
  *
  * Trust: the writer is believed, as it could as well run any program. The parser is strict so that
@@ -64,6 +65,7 @@ struct StartBlock {
   unsigned workers = limits::kWorkers;
   bool landlock = true;
   bool prestart = false;
+  bool erase = false;
   bool owner = false;
 };
 

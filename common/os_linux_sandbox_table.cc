@@ -369,6 +369,20 @@ constexpr SandboxRule kBackend[] = {
     {"utimensat", "used for times of files", equal(1, 0, "by descriptor")},
 };
 
+/*
+ * Our own code in the directory of one token, as the uid that owns nothing else. Modes by path are
+ * for directories that a library closed to itself.
+ */
+constexpr uint64_t kHowOpened = O_ACCMODE | O_CREAT | O_TRUNC | O_DIRECTORY;
+constexpr SandboxRule kEraser[] = {
+    {"openat", "used for directories", masked(2, kHowOpened, O_DIRECTORY, "a directory, to read")},
+    {"fstat", "used for: is it on the same file system?"},
+    {"newfstatat", "used for: is it a directory? (stat and fstat in glibc)"},
+    {"getdents64", "used for listing directories"},
+    {"unlinkat", "used for removing what is there"},
+    {"fchmodat", "used for directories that are closed", masked(2, kSpecialModes, 0, "not set-id")},
+};
+
 /* With the network: what it may not do is become or reach another process. */
 constexpr SandboxRule kRemote[] = {
     {"socket", "used for multip11d and the KDC", equal(0, AF_INET, "AF_INET")},
@@ -536,6 +550,8 @@ SandboxProfile plain_profile(Program program) {
       /* What multip11-net may, which does the same at the other end. */
       return {
           program, "uplink-connected", kKill, false, {kEvery, kNoNewCode, kNoFiles, kFstat, kNet}};
+    case Program::kEraser:
+      return {program, "eraser", kKill, false, {kEvery, kNoNewCode, kEraser}};
     case Program::kPriv:
       break;
   }

@@ -58,8 +58,9 @@ enum class Program : uint8_t {
   kRemote,
   kUplink, /* multip11-remote as a backend: the network, and what a name's resolving needs */
   kUplinkConnected, /* the same from sandbox_loaded() on: the descriptors that it has */
+  kEraser,          /* multip11-backend, when it empties a token's directory and loads nothing */
 };
-inline constexpr unsigned kPrograms = 11;
+inline constexpr unsigned kPrograms = 12;
 
 /*
  * A build with sanitizers (configure --enable-asan and the like) is for tests: the sanitizers' own

@@ -64,12 +64,27 @@ BOOST_AUTO_TEST_CASE(there_and_back) {
 
 BOOST_AUTO_TEST_CASE(mistakes) {
   BOOST_TEST(parse_start_block("module=/x\n").ok());
-  for (const char* bad :
-       {"", "\n", "name=x\n", "module=/x", "module=x\n", "module=/x\nmodul=y\n",
-        "module=/x\nworkers=0\n", "module=/x\nworkers=9\n", "module=/x\nworkers=\n",
-        "module=/x\nmemory=-1\n", "module=/x\nsandbox=none\n", "module=/x\nprestart=1\n",
-        "module=/x\nenv.0=A\n", "module=/x\nenv.1=A=B\n", "module=/x\nread.0=\n",
-        "module=/x\nread.0=/a\nread.0=/b\n"})
+  BOOST_TEST(parse_start_block("erase=yes\ndirectory=/d\n").ok());
+  for (const char* bad : {"",
+                          "\n",
+                          "name=x\n",
+                          "module=/x",
+                          "module=x\n",
+                          "module=/x\nmodul=y\n",
+                          "module=/x\nworkers=0\n",
+                          "module=/x\nworkers=9\n",
+                          "module=/x\nworkers=\n",
+                          "module=/x\nmemory=-1\n",
+                          "module=/x\nsandbox=none\n",
+                          "module=/x\nprestart=1\n",
+                          "module=/x\nenv.0=A\n",
+                          "module=/x\nenv.1=A=B\n",
+                          "module=/x\nread.0=\n",
+                          "module=/x\nread.0=/a\nread.0=/b\n",
+                          "erase=yes\n",
+                          "erase=no\ndirectory=/d\n",
+                          "erase=1\ndirectory=/d\n",
+                          "module=/x\nerase=yes\ndirectory=/d\n"})
     BOOST_TEST(!parse_start_block(bad).ok(), bad);
   BOOST_TEST(!parse_start_block(std::string_view("module=/x\0\n", 11)).ok());
   BOOST_TEST(parse_start_block("module=/x\nnonsense\n").error().text.find("line 2") !=

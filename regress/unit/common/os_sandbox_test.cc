@@ -68,13 +68,15 @@ constexpr Program kAll[] = {Program::kPriv,
                             Program::kBackend,
                             Program::kRemote,
                             Program::kUplink,
-                            Program::kUplinkConnected};
+                            Program::kUplinkConnected,
+                            Program::kEraser};
 /* All but [priv], whose table only denies. */
 constexpr Program kConfined[] = {Program::kAuth,       Program::kVault,
                                  Program::kVaultState, Program::kLog,
                                  Program::kMonitor,    Program::kNet,
                                  Program::kBackend,    Program::kRemote,
-                                 Program::kUplink,     Program::kUplinkConnected};
+                                 Program::kUplink,     Program::kUplinkConnected,
+                                 Program::kEraser};
 
 unsigned set(std::initializer_list<Program> programs) {
   unsigned out = 0;
@@ -86,6 +88,8 @@ bool in(unsigned programs, Program program) {
 }
 const unsigned kFiles =
     set({Program::kBackend, Program::kRemote, Program::kUplink, Program::kVaultState});
+/* Of files the eraser looks at directories. */
+const unsigned kLooks = kFiles | set({Program::kEraser});
 const unsigned kBackend = set({Program::kBackend});
 const unsigned kRemote = set({Program::kRemote, Program::kUplink});
 
@@ -128,12 +132,22 @@ const Attempt kAttempts[] = {
     {"open", [] { return sys(SYS_open, at(kPasswd), O_RDONLY); }, true, kFiles, kBlind, ENOENT},
     {"openat", [] { return sys(SYS_openat, num(AT_FDCWD), at(kPasswd), O_RDONLY); }, true, kFiles,
      kBlind, ENOENT},
+    {"open a directory",
+     [] { return sys(SYS_openat, num(AT_FDCWD), at("/etc"), O_RDONLY | O_DIRECTORY); }, true,
+     kLooks, kBlind, ENOENT},
+    {"open to write", [] { return sys(SYS_openat, num(AT_FDCWD), at("/dev/null"), O_WRONLY); },
+     true, set({Program::kBackend, Program::kRemote, Program::kVaultState}), kBlind, ENOENT},
+    {"rename", [] { return sys(SYS_rename, at("/proc/x"), at("/proc/y")); }, false, kBackend},
+    {"remove", [] { return sys(SYS_unlinkat, num(AT_FDCWD), at("/proc/x"), 0); }, false,
+     set({Program::kBackend, Program::kVaultState, Program::kEraser})},
+    {"mode by path", [] { return sys(SYS_fchmodat, num(AT_FDCWD), at("/proc/x"), 0700); }, false,
+     set({Program::kEraser}), kBackend, EPERM},
     {"stat by path",
      [] {
        struct stat about;
        return sys(SYS_newfstatat, num(AT_FDCWD), at(kPasswd), at(&about), 0);
      },
-     true, kFiles, kBlind, ENOENT},
+     true, kLooks, kBlind, ENOENT},
     {"access", [] { return sys(SYS_access, at(kPasswd), R_OK); }, true, kFiles, kBlind, ENOENT},
     {"create set-uid file",
      [] { return sys(SYS_openat, num(AT_FDCWD), at("/dev/null"), O_WRONLY | O_CREAT, 04755); },
