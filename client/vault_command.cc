@@ -50,12 +50,13 @@ namespace mp11::vault_command {
 namespace {
 
 constexpr const char* kUsage =
-    "usage: multip11 vault [--socket path] [--yes] [--force] command\n"
+    "usage: multip11 vault [--socket path] [--yes] [--force] [--hidden] command\n"
     "           list                  PINs that the daemon keeps, and none of them\n"
     "           set backend token     the PIN is asked for, or is one line of standard input\n"
     "           rotate backend token  another PIN, which the next login puts into effect\n"
     "           export backend token  prints the PIN\n"
     "           remove backend token  forgets it\n"
+    "           --hidden export|remove backend id   the same of a token that was hidden\n"
     "           rekey                 all under the last line of master-key\n";
 /* More than the vault takes to answer: it hangs up after 10 s. */
 constexpr int kPatienceMs = 20000;
@@ -224,6 +225,7 @@ std::string date_of(uint64_t seconds) {
 
 const char* state_of(const VaultEntry& entry) {
   if ((entry.flags & kEntryUnusable) != 0) return "unusable";
+  if ((entry.flags & kEntryHidden) != 0) return "hidden";
   if (entry.next_key != 0) return "changing";
   if (entry.pin == kPinDerived) return (entry.flags & kEntryMade) != 0 ? "made" : "not-made";
   return entry.key != 0 ? "set" : "not-set";
@@ -231,9 +233,13 @@ const char* state_of(const VaultEntry& entry) {
 
 void print_entry(const VaultEntry& entry) {
   const std::string key = entry.key != 0 ? std::to_string(entry.key) : "-";
-  printf("%-16s %-8s %-9s %4s %-20s %s\n", plain(entry.backend).c_str(),
+  const bool hidden = (entry.flags & kEntryHidden) != 0;
+  const std::string id = hidden ? plain(entry.id) + " " : "";
+  const std::string unused = entry.gone_s != 0 && !hidden ? ", unused since " : "";
+  printf("%-16s %-8s %-9s %4s %-20s %s%s%s%s\n", plain(entry.backend).c_str(),
          entry.pin == kPinDerived ? "derived" : "vault", state_of(entry), key.c_str(),
-         date_of(entry.changed_s).c_str(), plain(entry.token).c_str());
+         date_of(entry.changed_s).c_str(), id.c_str(), plain(entry.token).c_str(), unused.c_str(),
+         unused.empty() ? "" : date_of(entry.gone_s).c_str());
 }
 
 /* The exit status of a vault's answer, or kVaultChanging's own. */
@@ -272,7 +278,7 @@ int ask(const Options& options) {
     if (record.receive(fd->get(), false) != RecordStatus::kOk)
       return complain("the vault hung up; only root is heard, or whoever runs multip11d");
     if (const auto* entry = record.as<VaultEntry>(RecordType::kVaultEntry)) {
-      if (!text_ends(entry->backend) || !text_ends(entry->token)) break;
+      if (!text_ends(entry->backend) || !text_ends(entry->token) || !text_ends(entry->id)) break;
       print_entry(*entry);
       continue;
     }
@@ -299,6 +305,7 @@ bool read_options(int argc, char** argv, Options* options) {
   constexpr option kLong[] = {{"socket", required_argument, nullptr, 's'},
                               {"yes", no_argument, nullptr, 'y'},
                               {"force", no_argument, nullptr, 'f'},
+                              {"hidden", no_argument, nullptr, 'h'},
                               {nullptr, 0, nullptr, 0}};
   int letter;
   while ((letter = ::getopt_long(argc, argv, "", kLong, nullptr)) != -1) {
@@ -308,6 +315,8 @@ bool read_options(int argc, char** argv, Options* options) {
       options->yes = true;
     else if (letter == 'f')
       options->force = true;
+    else if (letter == 'h')
+      options->request.hidden = 1;
     else
       return false;
   }
@@ -318,6 +327,9 @@ bool read_options(int argc, char** argv, Options* options) {
   options->request.command = options->command->command;
   options->request.force = options->force ? 1 : 0;
   if (options->force && options->request.command != kVaultSet &&
+      options->request.command != kVaultRemove)
+    return false;
+  if (options->request.hidden != 0 && options->request.command != kVaultExport &&
       options->request.command != kVaultRemove)
     return false;
   return options->command->arguments == 0 ||

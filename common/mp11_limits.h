@@ -145,6 +145,9 @@ inline constexpr size_t kStatus = 4u << 20;
 /* Readers of it for whom [priv] keeps one, and how long: who reads it at all takes it at once. */
 inline constexpr size_t kStatusReaders = 4;
 inline constexpr uint64_t kStatusMs = 5000;
+/* The emptying of one token's directory: a million files; who plants more has them removed in
+ * turns. */
+inline constexpr uint64_t kEraseMs = 600000;
 /* One line of log in octets. */
 inline constexpr size_t kLogLine = 1024;
 

@@ -65,6 +65,8 @@ enum class RecordType : uint32_t {
   kAllow,    /* vault to [priv]: which backends this connection may have */
   kAllowed,  /* [priv] to vault: noted; now the monitor may learn its portfolio */
   kVaultEnd, /* [priv] to vault and auth: this connection has ended; vault to [priv]: end it */
+  kErase,    /* vault to [priv]: a token's directory is to be emptied; one at a time */
+  kErased,   /* [priv] to vault: how that went */
   /* vault to monitor. */
   kPortfolioToken = 0x300,
   kPortfolioBackend,
@@ -160,6 +162,19 @@ struct Allow {
   uint32_t reserved;
   AllowedBackend backends[limits::kBackends];
   Verdict verdict; /* [priv] keeps it for the next vault, shows it, and judges nothing by it */
+};
+
+/* A token of isolate = token that nobody may use any more. */
+struct Erase { /* kErase, kErased */
+  RecordHead head;
+  AllowedBackend which;
+  uint32_t outcome; /* of kErased: EraseOutcome; else 0 */
+  uint32_t reserved;
+};
+enum EraseOutcome : uint32_t {
+  kEraseDone = 1, /* nothing lies there any more */
+  kEraseBusy,     /* nothing was done: a process has the uid, or might have, or is erasing */
+  kEraseFailed,   /* something may be gone, and something is left */
 };
 
 struct ConnectionName { /* kAllowed, kVaultEnd */
@@ -274,6 +289,13 @@ enum PinMode : uint32_t {
   kPinStored,     /* the daemon; a PortfolioPin follows the layer, whose token is no admin's */
   kPinDerived,    /* in the policy: of a token on demand, from the master key; then it is stored */
   kPinVault,      /* in the policy: encrypted in the vault's database; then it is stored */
+};
+/* In the policy: what becomes of a token on demand that nobody may use any more; the mildest first.
+ */
+enum RetireMode : uint32_t {
+  kRetireKeep = 0,
+  kRetireHide, /* who may use it again has a new one */
+  kRetireDestroy,
 };
 struct StoredPin {
   uint32_t size; /* octets, 1..sizeof pin */
@@ -432,7 +454,7 @@ constexpr bool is_record() {
 }
 static_assert(is_record<Verdict>() && is_record<ConnectionToken>() && is_record<GssDone>() &&
               is_record<AuthConnection>() && is_record<VaultConnection>() && is_record<Allow>() &&
-              is_record<AllowedBackend>() && is_record<ConnectionName>() &&
+              is_record<AllowedBackend>() && is_record<Erase>() && is_record<ConnectionName>() &&
               is_record<PortfolioToken>() && is_record<PortfolioLayer>() &&
               is_record<LayerPrefix>() && is_record<PortfolioFilter>() &&
               is_record<PortfolioPin>() && is_record<PortfolioBackend>() &&

@@ -54,6 +54,8 @@ struct VaultRequest {
   RecordHead head;
   uint32_t command; /* VaultCommand */
   uint32_t force;   /* of kVaultSet and kVaultRemove: 1: also of a PIN that is being changed */
+  uint32_t hidden;  /* of kVaultExport and kVaultRemove: 1: `token` is the id of a hidden one */
+  uint32_t reserved;
   char backend[32];
   char token[kVaultToken];
   StoredPin pin; /* of kVaultSet; else of size 0 */
@@ -66,12 +68,16 @@ struct VaultEntry {
   uint32_t flags;     /* VaultEntryFlags */
   uint32_t key;       /* number of the master key that it comes from, or is encrypted under */
   uint32_t next_key;  /* of what it is being changed to; 0: it is not */
+  uint64_t gone_s;    /* of a token on demand: since when nobody may use it; 0: somebody may */
   char backend[32];
   char token[kVaultToken];
+  char id[kTokenId]; /* of a hidden one: its name for kVaultExport and kVaultRemove */
+  uint8_t reserved[7];
 };
 enum VaultEntryFlags : uint32_t {
   kEntryMade = 1u << 0,     /* a token on demand: it has been made */
   kEntryUnusable = 1u << 1, /* its PIN cannot be decrypted */
+  kEntryHidden = 1u << 2,   /* a token on demand that was set aside; nobody is given it */
 };
 
 struct VaultAnswer {

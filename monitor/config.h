@@ -117,6 +117,8 @@ struct LayerConfig {
   uint32_t backend = 0; /* index */
   TokenName at_backend;
   bool on_demand = false; /* then pin is kPinDerived */
+  RetireMode retire = kRetireKeep;
+  uint32_t retire_days = 0;
   bool of_person = false; /* the label of at_backend is as in person_text.h */
   bool read_only = false;
   bool required = false;
@@ -135,6 +137,9 @@ inline constexpr const char* kCreateNames[] = {
     "data", "certificate", "public-key", "private-key", "secret-key", "domain-parameters", "other",
 };
 std::vector<std::string> create_names(uint32_t creates);
+
+/* What a RetireMode is called in the file, from kRetireKeep. */
+inline constexpr const char* kRetireNames[] = {"keep", "hide", "destroy"};
 
 struct TokenConfig {
   std::string label; /* as in person_text.h */
@@ -179,6 +184,8 @@ struct Config {
   bool has_tcp() const;
   bool needs_state() const;
   bool needs_master_key() const; /* some PIN is the vault's */
+  /* Some layer on that backend has retire = destroy. */
+  bool destroys(uint32_t backend) const;
   /* Of an allow list: the group that "group:NAME" means; nullptr: it is no such entry. */
   const GroupConfig* group_of(const std::string& allow) const {
     if (!allow.starts_with("group:")) return nullptr;

@@ -83,6 +83,7 @@ class ConfigChecker {
   void pin_select(const Reader& r, TokenConfig* t);
   void identities_of_use();
   void one_realm(const TokenConfig& t);
+  void retire_of(const Reader& r, LayerConfig* layer);
   void filter_of(const Reader& r, LayerConfig* layer); /* config_filters.cc */
   void prefixes_of(const Reader& r, LayerConfig* layer);
   void object_rules(const Reader& r, const char* keyword, FilterConfig* filter);

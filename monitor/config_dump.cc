@@ -175,6 +175,8 @@ void dump_token(const Config& c, const TokenConfig& t, Writer* w) {
     w->word("access", layer.read_only ? "read-only" : "read-write");
     w->flag("required", layer.required);
     if (layer.on_demand) w->flag("on-demand", true);
+    if (layer.on_demand) w->word("retire", kRetireNames[layer.retire]);
+    if (layer.retire != kRetireKeep) w->number("retire-after", layer.retire_days);
     if (layer.pin == kPinStored)
       w->string("pin", "file:" + layer.pin_file);
     else

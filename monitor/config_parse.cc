@@ -281,12 +281,14 @@ struct Grammar {
       WORD("admin"),      WORD("uids"),           WORD("skeleton"),      WORD("server"),
       WORD("principal"),  WORD("keytab"),         WORD("security"),      WORD("client-principal"),
       CFG_END()};
-  cfg_opt_t layer[20] = {
-      WORD("backend"),      WORD("token"),        WORD("access"),        WORD("required"),
-      WORD("pin"),          LIST("create"),       LIST("allow"),         LIST("functions"),
-      LIST("no-functions"), LIST("mechanisms"),   LIST("no-mechanisms"), LIST("show"),
-      LIST("hide"),         WORD("no-export"),    WORD("policy"),        WORD("on-demand"),
-      WORD("blind"),        WORD("label-prefix"), WORD("id-prefix"),     CFG_END()};
+  cfg_opt_t layer[22] = {WORD("backend"),    WORD("token"),         WORD("access"),
+                         WORD("required"),   WORD("pin"),           LIST("create"),
+                         LIST("allow"),      LIST("functions"),     LIST("no-functions"),
+                         LIST("mechanisms"), LIST("no-mechanisms"), LIST("show"),
+                         LIST("hide"),       WORD("no-export"),     WORD("policy"),
+                         WORD("on-demand"),  WORD("blind"),         WORD("label-prefix"),
+                         WORD("id-prefix"),  WORD("retire"),        WORD("retire-after"),
+                         CFG_END()};
   cfg_opt_t act_as[2] = {LIST("allow"), CFG_END()};
   cfg_opt_t token[7] = {CFG_SEC(const_cast<char*>("layer"), layer, CFGF_MULTI),
                         WORD("access"),

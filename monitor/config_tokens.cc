@@ -310,6 +310,7 @@ void ConfigChecker::layer_of(const Reader& r, bool read_only, TokenConfig* t) {
     r.error("on-demand",
             "on-demand = yes on a read-only layer makes a token that stays empty; "
             "write access = read-write");
+  if (found != all.end()) retire_of(r, &layer);
   pin_of(r, &layer);
   pins_ += layer.pin == kPinStored;
   layer.creates = creates_of(r, layer.read_only, &layer.create_mechanisms);
@@ -321,6 +322,30 @@ void ConfigChecker::layer_of(const Reader& r, bool read_only, TokenConfig* t) {
     r.error("allow", "names nobody, and no allow is for whoever sees the token; remove the layer");
   if (found != all.end()) token_once(*t, layer, name);
   t->layers.push_back(std::move(layer));
+}
+
+/* A directory that tokens share cannot be emptied for one of them. */
+void ConfigChecker::retire_of(const Reader& r, LayerConfig* layer) {
+  constexpr uint32_t kMostDays = 36500;
+  const std::string word = r.choice("retire", {"keep", "hide", "destroy"});
+  for (size_t mode = 0; mode < std::size(kRetireNames); mode++)
+    if (word == kRetireNames[mode]) layer->retire = static_cast<RetireMode>(mode);
+  const bool destroys = layer->retire == kRetireDestroy;
+  layer->retire_days = r.number("retire-after", destroys ? 1 : 0, destroys ? 1 : 0, kMostDays);
+  if (r.has("retire") && !layer->on_demand)
+    r.error("retire",
+            "retire is for tokens that the daemon makes; add on-demand = yes, or remove it");
+  else if (r.has("retire-after") && layer->retire == kRetireKeep)
+    r.error(
+        "retire-after",
+        "retire-after is for retire = hide and retire = destroy; add one of them, or remove it");
+  else if (destroys && !r.has("retire-after"))
+    r.error("retire", "retire = destroy needs a time to think again; add retire-after = DAYS");
+  const BackendConfig& backend = config_->backends[layer->backend];
+  if (destroys && !backend.isolates_tokens())
+    r.error("retire", "retire = destroy needs tokens with directories of their own, and backend '" +
+                          backend.name +
+                          "' has not isolate = token; add that there, or write retire = hide");
 }
 
 /* Two layers that are one token of a library would log in to it twice, and show it twice. */
@@ -350,6 +375,14 @@ void ConfigChecker::ways_around_filters() {
                                  "' has a filter on line " + std::to_string(filtered.line) +
                                  ", which keeps nothing from who also sees it here");
     }
+}
+
+bool Config::destroys(uint32_t backend) const {
+  return std::any_of(tokens.begin(), tokens.end(), [backend](const TokenConfig& t) {
+    return std::any_of(t.layers.begin(), t.layers.end(), [backend](const LayerConfig& layer) {
+      return layer.backend == backend && layer.retire == kRetireDestroy;
+    });
+  });
 }
 
 }  // namespace mp11

@@ -56,6 +56,15 @@ std::string name_of(const Entry& entry) {
   return "token \"" + entry.token->label + "\"";
 }
 
+/* What becomes of a token on demand in the end. */
+std::string retirement(const LayerConfig& layer) {
+  if (layer.retire == kRetireKeep) return "";
+  std::string text = layer.retire == kRetireHide ? ", hidden" : ", destroyed";
+  text += " once nobody may use it";
+  if (layer.retire_days != 0) text += " for " + std::to_string(layer.retire_days) + " days";
+  return text;
+}
+
 std::string describe(const Config& config, const LayerConfig& layer, bool admin) {
   std::string text = "  layer: backend " + config.backends[layer.backend].name + ", ";
   text +=
@@ -74,7 +83,7 @@ std::string describe(const Config& config, const LayerConfig& layer, bool admin)
   if (layer.pin == kPinStored)
     text += ", the PIN in " + layer.pin_file;
   else if (layer.on_demand)
-    text += ", made on demand, with a derived PIN";
+    text += ", made on demand, with a derived PIN" + retirement(layer);
   else if (layer.pin == kPinVault)
     text += ", the PIN that the vault keeps";
   else

@@ -117,6 +117,10 @@ bool layer_is_good(const PolicyLayer& layer, const PolicyHead& head) {
          (layer.pin == kPinClient || layer.pin == kPinNone || layer.pin == kPinStored ||
           layer.pin == kPinDerived || layer.pin == kPinVault) &&
          (layer.pin == kPinDerived) == ((layer.flags & kLayerOnDemand) != 0) &&
+         layer.retire <= kRetireDestroy &&
+         (layer.retire == kRetireKeep ? layer.retire_days == 0
+                                      : (layer.flags & kLayerOnDemand) != 0) &&
+         (layer.retire != kRetireDestroy || layer.retire_days != 0) &&
          (layer.pin == kPinStored ? layer.stored < head.pins : layer.stored == 0) &&
          (layer.creates & ~kCreateKnown) == 0 &&
          ((layer.flags & kLayerFiltered) != 0 ? layer.filter < head.filters : layer.filter == 0) &&
@@ -133,6 +137,8 @@ PolicyLayer make_layer(const LayerConfig& from) {
   layer.flags = (from.read_only ? kLayerReadOnly : 0u) | (from.required ? kLayerRequired : 0u);
   layer.pin = from.pin;
   if (from.on_demand) layer.flags |= kLayerOnDemand;
+  layer.retire = from.retire;
+  layer.retire_days = from.retire_days;
   layer.creates = from.creates;
   if (from.filter) layer.flags |= kLayerFiltered;
   if (from.blind) layer.flags |= kLayerBlind;
@@ -180,6 +186,26 @@ std::string token_name(const BackendToken& token) {
   add("model", token.model);
   add("serial", token.serial);
   return name;
+}
+
+std::string token_name(const PolicyLayer& layer, const std::string& principal) {
+  if (layer.of_person[0] != '\0') return person_text(layer.of_person, principal);
+  return token_name(layer.at_backend);
+}
+
+bool may_be_named(const PolicyLayer& layer, const std::string& token) {
+  if (layer.of_person[0] == '\0') return token_name(layer.at_backend) == token;
+  std::string pattern;
+  for (const char* c = layer.of_person; *c != '\0'; c++) {
+    if (*c == '%' && c[1] != '%' && c[1] != '\0')
+      pattern.push_back('*');
+    else if (*c == '*' || *c == '\\')
+      pattern.append({'\\', *c});
+    else
+      pattern.push_back(*c);
+    if (*c == '%' && c[1] != '\0') c++;
+  }
+  return glob_matches(pattern, token);
 }
 
 std::vector<uint8_t> serialise_policy(const Config& config) {
@@ -439,6 +465,30 @@ std::vector<Policy::Match> Policy::matches(const Verdict& verdict) const {
     all.push_back(std::move(match));
   }
   return all;
+}
+
+bool Policy::gives(const Verdict& verdict, const std::string& backend,
+                   const std::string& token) const {
+  for (const Match& match : matches(verdict))
+    for (const LayerMatch& one : match.layers) {
+      const PolicyLayer& layer = layers(tokens_[match.token])[one.layer];
+      if (backend == backends_[layer.backend].name && token_name(layer, verdict.principal) == token)
+        return true;
+    }
+  return false;
+}
+
+/* A group without members gives nobody anything; whether two patterns have a name in common is not
+ * asked. */
+bool Policy::somebody(uint32_t first_rule, uint32_t count) const {
+  for (uint32_t i = first_rule; i < first_rule + count; i++)
+    if (rules_[i].kind != kRuleGroup || groups_[rules_[i].group].rule_count != 0) return true;
+  return false;
+}
+
+bool Policy::gives_somebody(const PolicyToken& token, const PolicyLayer& layer) const {
+  return somebody(token.first_rule, token.rule_count) &&
+         (layer.rule_count == 0 || somebody(layer.first_rule, layer.rule_count));
 }
 
 std::vector<Policy::Acting> Policy::may_act_as(const Verdict& verdict) const {

@@ -51,7 +51,7 @@
 namespace mp11 {
 
 inline constexpr uint32_t kPolicyMagic = 0x4d503131; /* "MP11" */
-inline constexpr uint32_t kPolicyVersion = 10;
+inline constexpr uint32_t kPolicyVersion = 11;
 inline constexpr uint32_t kPolicyRules = 65536; /* in one policy, with those of its groups */
 inline constexpr uint32_t kPolicyGroups = 4096;
 inline constexpr uint32_t kPolicyLayers = 16384; /* of all tokens */
@@ -105,6 +105,8 @@ struct PolicyLayer {
   uint32_t rule_count; /* 0: for whoever sees the token */
   uint32_t filter;     /* of kLayerFiltered: index; else 0 */
   uint32_t stored;     /* of kPinStored: index; else 0 */
+  uint32_t retire;     /* RetireMode; of kLayerOnDemand, else 0 */
+  uint32_t retire_days;
   LayerPrefix prefix;
   BackendToken at_backend;
   char of_person[kPersonText]; /* label of the token, and not at_backend's; empty: none */
@@ -139,6 +141,11 @@ static_assert(is_record<PolicyHead>() && is_record<PolicyBackend>() && is_record
 std::string serial_of(std::string_view text);
 /* What tells a backend's tokens apart: the label, or where more is named, a URI. */
 std::string token_name(const BackendToken& token);
+
+/* What a layer's token is called for a person. */
+std::string token_name(const PolicyLayer& layer, const std::string& principal);
+/* Whether it is called so for some person. */
+bool may_be_named(const PolicyLayer& layer, const std::string& token);
 
 /*
  * As if who is named so had connected: "local:NAME" and "uid:N" are local, others of Kerberos. The
@@ -195,6 +202,10 @@ class Policy {
     std::vector<LayerMatch> layers;
   };
   std::vector<Match> matches(const Verdict& verdict) const;
+  /* Whether it sees a layer on that backend whose token is called so. */
+  bool gives(const Verdict& verdict, const std::string& backend, const std::string& token) const;
+  /* False: no rule is there by which anybody could see the layer of that token. */
+  bool gives_somebody(const PolicyToken& token, const PolicyLayer& layer) const;
 
   /* An identity that the verdict's principal may act as. */
   struct Acting {
@@ -214,6 +225,7 @@ class Policy {
   struct Subject;
   class Judge; /* of one verdict */
   bool matches_one(const Rule& rule, const Subject& subject) const;
+  bool somebody(uint32_t first_rule, uint32_t count) const;
   std::vector<PolicyBackend> backends_;
   std::vector<PolicyToken> tokens_;
   std::vector<PolicyLayer> layers_;

@@ -29,6 +29,7 @@
  *   priv_processes.cc     children: start, log pipes, pools, end; multip11-log, -auth and -vault
  *   priv_connections.cc   clients: accept, limits, introduction, end, a new vault
  *   priv_answers.cc       the records that children send, and who may send which when
+ *   priv_erasing.cc       tokens' directories that are emptied
  *   priv_status.cc        what `multip11 status` is told
  *
  * Trust: nothing that a child sends is more than a fixed-size record (records.h); each is checked
@@ -56,7 +57,7 @@
 
 namespace mp11 {
 
-enum class Kind : uint8_t { kLog, kAuth, kVault, kNet, kMonitor, kBackend };
+enum class Kind : uint8_t { kLog, kAuth, kVault, kNet, kMonitor, kBackend, kEraser };
 
 using SharedConfig = std::shared_ptr<const Config>;
 
@@ -73,7 +74,7 @@ struct Process {
   bool killed = false; /* by us */
   uint64_t started_ms = 0;
   uint64_t connection = 0; /* that it serves; 0: a service, or waiting in a pool */
-  /* Backends. */
+  /* Backends; of erasers the first two. */
   uint32_t backend = 0;              /* index in `config` */
   uint32_t uid = 0;                  /* AllowedBackend::uid */
   uint32_t number = 0, instance = 0; /* by which its monitor calls it */
@@ -231,6 +232,17 @@ class Priv {
   uint32_t spawn_for(PrivConnection* connection, const Spawn& request, Pair* fds, uint32_t* detail);
   Result<UniqueFd> open_lock(const BackendConfig& backend, uint32_t uid);
 
+  /* priv_erasing.cc */
+  struct Erasing {
+    uint64_t vault = 0, eraser = 0; /* processes; of the eraser 0: there is none */
+    Erase answer{};
+  };
+  bool answer_erase(Process* process, const RecordBuffer& record);
+  bool may_be_used(uint32_t uid) const;
+  Result<Process*> launch_eraser(const SharedConfig& config, AllowedBackend which);
+  void eraser_ended(const Process& process, bool clean);
+  void tell_erased(Process* vault, const Erase& answer);
+
   /* priv_status.cc */
   void backend_failed(const std::string& backend, const std::string& why);
   void forget_backends();
@@ -257,6 +269,7 @@ class Priv {
   Share all_;
   std::map<Kind, Service> services_;
   std::vector<uint64_t> retiring_; /* auth and vault of an older configuration */
+  Erasing erasing_;
   Pools pools_;
   std::map<std::string, BackendHistory> histories_; /* by name of the backend */
   std::unique_ptr<StatusServer> status_;

@@ -61,6 +61,7 @@ unsigned long long printable(uint64_t number) { return number; }
 const Priv::Row Priv::kRows[] = {
     {Kind::kVault, RecordType::kAllow, 0, &Priv::answer_allow},
     {Kind::kVault, RecordType::kVaultEnd, 0, &Priv::answer_vault_end},
+    {Kind::kVault, RecordType::kErase, 0, &Priv::answer_erase},
     {Kind::kMonitor, RecordType::kSpawn, PrivConnection::kRunning, &Priv::answer_spawn},
     {Kind::kMonitor, RecordType::kEndBackend, PrivConnection::kRunning, &Priv::answer_end_backend},
     {Kind::kMonitor, RecordType::kLayerState, PrivConnection::kRunning, &Priv::answer_layer_state},
@@ -160,6 +161,7 @@ uint32_t Priv::spawn_for(PrivConnection* connection, const Spawn& request, Pair*
   const AllowedBackend which = connection->allowed[request.backend];
   const BackendConfig& backend = config->backends[which.backend];
   if (stopping_ || connection->backends.size() >= kBackendsPerConnection) return kSpawnBusy;
+  if (erasing_.eraser != 0 && erasing_.answer.which.uid == which.uid) return kSpawnBusy;
   if (backend.token_lock) {
     Result<UniqueFd> lock = open_lock(backend, which.uid);
     if (!lock) {

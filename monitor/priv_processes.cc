@@ -75,6 +75,7 @@ const char* program_of(Kind kind) {
     case Kind::kMonitor:
       return "multip11-monitor";
     case Kind::kBackend:
+    case Kind::kEraser:
       return "multip11-backend";
   }
   return "";
@@ -412,6 +413,9 @@ void Priv::on_exit(uint64_t id) {
       backend_ended(*process, kind, static_cast<uint32_t>(reason.value));
       break;
     }
+    case Kind::kEraser:
+      eraser_ended(*process, clean);
+      break;
     case Kind::kMonitor:
       if (connection != nullptr) return end(connection->name, "its monitor has ended");
       if (!process->killed) pool_process_failed(*process);

@@ -105,6 +105,16 @@ std::string start_block_of(const BackendConfig& backend, SandboxMode sandbox, bo
   return block;
 }
 
+std::string eraser_start_block(const BackendConfig& backend, SandboxMode sandbox,
+                               const std::string& directory) {
+  std::string block;
+  add(&block, "erase", "yes");
+  add(&block, "name", "eraser of " + backend.name);
+  add(&block, "directory", directory);
+  add(&block, "sandbox", sandbox_text(sandbox));
+  return block;
+}
+
 std::string auth_start_block(const Config& config) {
   std::string block;
   add(&block, "principal", config.principal);

@@ -44,6 +44,9 @@ inline constexpr size_t kStartBlockOctets = 255u << 10;
  */
 std::string start_block_of(const BackendConfig& backend, SandboxMode sandbox, bool prestart,
                            const std::string& directory);
+/* The same program, to empty that directory. */
+std::string eraser_start_block(const BackendConfig& backend, SandboxMode sandbox,
+                               const std::string& directory);
 /* Of a token of isolate = token, which has this uid. */
 std::string scope_directory(const Config& config, const BackendConfig& backend, uint32_t uid);
 /* What is wrong with text in which %d is that directory; empty: nothing. */

@@ -51,6 +51,7 @@ const Vault::Row Vault::kRows[] = {
     {RecordType::kAllowed, kAllowedAwaited, &Vault::answer_allowed},
     {RecordType::kVaultEnd, kVerdictAwaited | kAllowedAwaited | kTold, &Vault::answer_end},
     {RecordType::kStop, 0, &Vault::answer_stop},
+    {RecordType::kErased, 0, &Vault::answer_erased},
 };
 
 Vault::Vault(EventLoop* loop, Policy policy, std::unique_ptr<VaultState> state, MasterKeys keys,
@@ -143,9 +144,10 @@ bool Vault::answer_end(RecordBuffer& record) {
   return true;
 }
 
-/* Another vault has the administrators from now on. */
+/* Another vault has the administrators, and looks after what is not used, from now on. */
 bool Vault::answer_stop(RecordBuffer&) {
   admins_.reset();
+  replaced_ = true;
   return true;
 }
 
@@ -218,6 +220,7 @@ void Vault::look_through_policy(Connection* connection) {
   for (const Policy::Match& match : policy_.matches(verdict)) {
     SeenToken seen = see_token(match, verdict.principal, connection);
     if (seen.layers.empty()) continue;
+    note_person(seen, verdict);
     slots.emplace_back().push_back(std::move(seen));
   }
   see_variants(&slots, connection);
@@ -281,6 +284,7 @@ void Vault::see_variants(std::vector<std::vector<SeenToken>>* slots, Connection*
       }
       SeenToken seen = see_token(match, verdict.principal, connection);
       if (seen.layers.empty()) continue;
+      note_person(seen, verdict);
       seen.label = slot->front().label; /* it is the same token to whoever looks at it */
       seen.serial = slot->front().serial;
       seen.identity = identity;
@@ -295,13 +299,11 @@ Result<Vault::SeenLayer> Vault::see_layer(const PolicyLayer& layer, const std::s
   SeenLayer seen{&layer, layer.at_backend, 0};
   const PolicyBackend& backend = policy_.backends()[layer.backend];
   const bool on_demand = (layer.flags & kLayerOnDemand) != 0;
-  std::string name = token_name(layer.at_backend);
-  if (layer.of_person[0] != '\0') {
-    const std::string label = person_text(layer.of_person, principal);
-    if (label.size() >= sizeof seen.at_backend.label && !on_demand)
-      return Error{0, "a token's label has at most 32 octets, and not " + label};
-    name = label;
-    if (!on_demand) std::memcpy(seen.at_backend.label, label.data(), label.size());
+  std::string name = token_name(layer, principal);
+  if (layer.of_person[0] != '\0' && !on_demand) {
+    if (name.size() >= sizeof seen.at_backend.label)
+      return Error{0, "a token's label has at most 32 octets, and not " + name};
+    std::memcpy(seen.at_backend.label, name.data(), name.size());
   }
   AllowedBackend allowed{layer.backend, 0};
   if (backend.isolates_tokens()) {
@@ -335,6 +337,8 @@ Result<VaultState::DemandedToken> Vault::demanded(const PolicyBackend& backend,
   if (state_ == nullptr || keys_.count() == 0) return Error{0, "there is no master-key"};
   Result<VaultState::DemandedToken> known = state_->demanded(backend.name, token, keys_.count());
   if (!known) return known;
+  if (known->erasing)
+    return Error{0, "it is being destroyed, as nobody was allowed to use it; it is made anew then"};
   if (known->id.size() != kTokenId - 1 || known->key == 0 || known->key > keys_.count() ||
       known->user_key == 0 || known->user_key > keys_.count() ||
       (known->made && (known->pin_size < kLeastDerivedPin || known->pin_size > kDerivedPin)))

@@ -41,6 +41,7 @@
  *   vault_making.cc     tokens on demand
  *   vault_pins.cc       PINs: what they are, and who is told
  *   vault_turning.cc    PINs that are being changed: who changes them, and that it is one at a time
+ *   vault_retiring.cc   tokens on demand that nobody may use any more
  *   vault_commands.cc   what an administrator may ask
  */
 #pragma once
@@ -73,6 +74,14 @@ class Vault {
   Vault(const Vault&) = delete;
 
   size_t connections() const { return connections_.size(); }
+
+  /*
+   * Looks for tokens on demand that nobody may use any more, and deals with them as their layers
+   * say: once, by that clock (CLOCK_REALTIME); what is much goes on from the loop.
+   */
+  void retire(uint64_t now_s);
+  /* The same now, and from time to time. */
+  void keep_retiring();
 
  private:
   enum Phase : uint32_t { kVerdictAwaited = 1, kAllowedAwaited = 2, kTold = 4 };
@@ -139,6 +148,7 @@ class Vault {
   bool answer_allowed(RecordBuffer& record);
   bool answer_end(RecordBuffer& record);
   bool answer_stop(RecordBuffer& record);
+  bool answer_erased(RecordBuffer& record);
   bool heard(Connection* connection, const RecordBuffer& record);
   Connection* find(uint64_t name);
 
@@ -197,6 +207,28 @@ class Vault {
   void next_turner(const PinName& name);
   void give_up_turnings(uint64_t connection);
 
+  /* vault_retiring.cc */
+  using Retirable = VaultState::Retirable;
+  /* What the layers say that a token may be of. */
+  struct Fate {
+    uint32_t mode; /* RetireMode */
+    uint64_t days;
+    bool used; /* somebody may use it */
+  };
+  /* One whose directory is to be emptied. */
+  struct Doomed {
+    VaultState::TokenName name;
+    uint64_t gone_s;
+    bool begun; /* before we asked: it may be half empty */
+  };
+  void note_person(const SeenToken& seen, const Verdict& who);
+  Fate fate_of(const Retirable& token) const;
+  void retire_some(uint64_t now_s);
+  void retire_one(const Retirable& token, uint64_t now_s);
+  void look_again_in(uint64_t ms);
+  void erase_next();
+  Status ask_to_erase(const Doomed& doomed);
+
   /* vault_commands.cc */
   VaultAnswer serve(const VaultRequest& request, const PeerCredentials& who,
                     std::vector<VaultEntry>* entries);
@@ -206,6 +238,8 @@ class Vault {
   Status export_command(const VaultRequest& request, VaultAnswer* answer);
   Status rekey_command(std::string* text);
   Status remove_command(const VaultRequest& request, bool* changing);
+  Status list_hidden(std::vector<VaultEntry>* entries);
+  Status export_hidden(const VaultRequest& request, VaultAnswer* answer);
   /* Whether an administrator may have its PINs forgotten; *changing: with `force` only. */
   Status may_forget(const PinName& name, const PinRow& row, bool force, bool* changing) const;
   Result<PinName> named(const VaultRequest& request);
@@ -222,7 +256,13 @@ class Vault {
   MasterKeys keys_;
   std::map<Scope, Making> makings_;
   std::map<PinName, Turning> turnings_;
-  std::set<PinName> stuck_; /* being changed, and neither PIN is right: until one is set */
+  std::set<PinName> stuck_;         /* being changed, and neither PIN is right: until one is set */
+  std::deque<Retirable> retirable_; /* to be looked at now */
+  bool looked_at_all_ = false;
+  std::deque<Doomed> doomed_;
+  std::optional<Doomed> erasing_; /* [priv] has been asked */
+  EventLoop::TimerId look_again_ = 0;
+  bool replaced_ = false; /* another vault has the policy that counts */
   std::unique_ptr<VaultAdmins> admins_;
   Watch control_;
   std::map<uint64_t, Connection> connections_;

@@ -53,7 +53,9 @@ bool is_good(const VaultRequest& request) {
   const bool sets = request.command == kVaultSet;
   const bool named = request.backend[0] != '\0' && request.token[0] != '\0';
   const bool nameless = request.command == kVaultList || request.command == kVaultRekey;
+  const bool may_be_hidden = request.command == kVaultExport || request.command == kVaultRemove;
   return request.command >= kVaultList && request.command <= kVaultRemove && request.force <= 1 &&
+         request.hidden <= (may_be_hidden ? 1u : 0u) && request.reserved == 0 &&
          text_ends(request.backend) && text_ends(request.token) && printable(request.backend) &&
          printable(request.token) && (nameless || named) &&
          (sets ? request.pin.size != 0 && request.pin.size <= sizeof request.pin.pin

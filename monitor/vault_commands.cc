@@ -35,9 +35,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "layer_filter.h"
 #include "log.h"
-#include "person_text.h"
 #include "pin_box.h"
 #include "secure_buffer.h"
 #include "vault.h"
@@ -51,21 +49,6 @@ template <size_t N>
 void put_text(char (&field)[N], const std::string& text) {
   std::memset(field, 0, N);
   std::memcpy(field, text.data(), std::min(text.size(), N - 1));
-}
-
-/* Whether a text of persons says that for some person. */
-bool may_say(const char* text, const std::string& said) {
-  std::string pattern;
-  for (const char* c = text; *c != '\0'; c++) {
-    if (*c == '%' && c[1] != '%' && c[1] != '\0')
-      pattern.push_back('*');
-    else if (*c == '*' || *c == '\\')
-      pattern.append({'\\', *c});
-    else
-      pattern.push_back(*c);
-    if (*c == '%' && c[1] != '\0') c++;
-  }
-  return glob_matches(pattern, said);
 }
 
 const char* name_of(uint32_t command) {
@@ -99,21 +82,23 @@ VaultAnswer Vault::serve(const VaultRequest& request, const PeerCredentials& who
       case kVaultRotate:
         return rotate_command(request);
       case kVaultExport:
-        return export_command(request, &answer);
+        return request.hidden != 0 ? export_hidden(request, &answer)
+                                   : export_command(request, &answer);
       case kVaultRekey:
         return rekey_command(&text);
       default:
-        return remove_command(request, &changing);
+        return request.hidden != 0 ? state_->forget_hidden(request.backend, request.token)
+                                   : remove_command(request, &changing);
     }
   };
   const Status status = run();
   answer.result = status ? kVaultDone : changing ? kVaultChanging : kVaultRefused;
   put_text(answer.text, status ? text : status.error().text);
   if (request.command == kVaultList) return answer;
-  const std::string token =
-      request.command == kVaultRekey
-          ? std::string()
-          : " token \"" + std::string(request.token) + "\" on " + request.backend;
+  const std::string token = request.command == kVaultRekey
+                                ? std::string()
+                                : (request.hidden != 0 ? " hidden token \"" : " token \"") +
+                                      std::string(request.token) + "\" on " + request.backend;
   log_info("audit: uid %u, process %d: %s%s%s%s", who.uid, who.pid, name_of(request.command),
            token.c_str(), status ? "" : "; refused: ", status ? "" : answer.text);
   return answer;
@@ -130,8 +115,7 @@ Result<Vault::PinName> Vault::named(const VaultRequest& request) {
   for (const PolicyToken& one : policy_.tokens())
     for (const PolicyLayer& layer : policy_.layers(one)) {
       if (backend != policy_.backends()[layer.backend].name) continue;
-      const bool its = layer.of_person[0] != '\0' ? may_say(layer.of_person, token)
-                                                  : token_name(layer.at_backend) == token;
+      const bool its = may_be_named(layer, token);
       if (its && layer.pin == kPinVault) kind = PinKind::kVault;
       if (its && layer.pin == kPinDerived && !kind) kind = PinKind::kDerived;
     }
@@ -184,8 +168,48 @@ Status Vault::list_pins(std::vector<VaultEntry>* entries) {
     Pins pins;
     if (name.kind == PinKind::kVault && !open_row(name, row, &pins)) entry.flags |= kEntryUnusable;
   }
+  Result<std::vector<Retirable>> retirable = state_->retirable();
+  if (!retirable) return retirable.error();
+  for (const Retirable& token : *retirable)
+    if (auto its = all.find({PinKind::kDerived, token.name.backend, token.name.token});
+        its != all.end())
+      its->second.gone_s = token.gone_s;
   for (const auto& [name, entry] : all) entries->push_back(entry);
+  return list_hidden(entries);
+}
+
+Status Vault::list_hidden(std::vector<VaultEntry>* entries) {
+  Result<std::vector<VaultState::HiddenToken>> tokens = state_->hidden();
+  if (!tokens) return tokens.error();
+  for (const VaultState::HiddenToken& token : *tokens) {
+    VaultEntry& entry = entries->emplace_back(make_record<VaultEntry>(RecordType::kVaultEntry));
+    entry.pin = kPinDerived;
+    entry.flags = kEntryMade | kEntryHidden;
+    entry.key = token.what.user_key;
+    entry.next_key = token.next_key;
+    entry.changed_s = entry.gone_s = token.since_s;
+    put_text(entry.backend, token.name.backend);
+    put_text(entry.token, token.name.token);
+    put_text(entry.id, token.what.id);
+  }
   return ok();
+}
+
+Status Vault::export_hidden(const VaultRequest& request, VaultAnswer* answer) {
+  Result<std::vector<VaultState::HiddenToken>> tokens = state_->hidden();
+  if (!tokens) return tokens.error();
+  for (const VaultState::HiddenToken& token : *tokens) {
+    if (token.name.backend != request.backend || token.what.id != request.token) continue;
+    Pins pins;
+    const PinRow row{.key = token.what.user_key, .next_key = token.next_key};
+    Status status = derive_row({PinKind::kDerived, token.name.backend, token.name.token}, row,
+                               token.what, &pins);
+    if (!status) return status;
+    answer->pin = pins.pin;
+    answer->next = pins.next;
+    return ok();
+  }
+  return Error{0, "there is no such hidden token; list shows the ids of those that there are"};
 }
 
 /*

@@ -110,6 +110,7 @@ int vault_main(int argc, char** argv) {
   }
   Vault vault(&*loop, std::move(*policy), std::move(state), std::move(keys), UniqueFd(3),
               std::move(admins));
+  vault.keep_retiring();
   loop->run();
   return 0;
 }

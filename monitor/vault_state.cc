@@ -51,12 +51,22 @@ constexpr char kTables[] =
     " begun INTEGER NOT NULL, PRIMARY KEY (backend, token)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE key (number INTEGER PRIMARY KEY, fingerprint TEXT NOT NULL) STRICT;"
     "PRAGMA user_version = 1;";
-/* Also of a database that was made before there were such PINs. */
-constexpr char kPinTable[] =
+/* Also of a database that was made before there were such tables. */
+constexpr char kLaterTables[] =
     "CREATE TABLE IF NOT EXISTS pin (kind INTEGER NOT NULL, backend TEXT NOT NULL,"
     " token TEXT NOT NULL, key INTEGER NOT NULL, sealed BLOB NOT NULL, next_key INTEGER NOT NULL,"
     " next BLOB NOT NULL, begun INTEGER NOT NULL, started INTEGER NOT NULL,"
-    " changed INTEGER NOT NULL, PRIMARY KEY (kind, backend, token)) STRICT, WITHOUT ROWID;";
+    " changed INTEGER NOT NULL, PRIMARY KEY (kind, backend, token)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS person (backend TEXT NOT NULL, token TEXT NOT NULL,"
+    " kind INTEGER NOT NULL, principal TEXT NOT NULL,"
+    " PRIMARY KEY (backend, token, kind, principal)) STRICT, WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS gone (backend TEXT NOT NULL, token TEXT NOT NULL,"
+    " since INTEGER NOT NULL, erasing INTEGER NOT NULL, PRIMARY KEY (backend, token))"
+    " STRICT, WITHOUT ROWID;"
+    "CREATE TABLE IF NOT EXISTS hidden (id TEXT NOT NULL PRIMARY KEY, backend TEXT NOT NULL,"
+    " token TEXT NOT NULL, pin_size INTEGER NOT NULL, key INTEGER NOT NULL,"
+    " user_key INTEGER NOT NULL, next_key INTEGER NOT NULL, since INTEGER NOT NULL)"
+    " STRICT, WITHOUT ROWID;";
 
 }  // namespace
 
@@ -90,7 +100,7 @@ Result<std::unique_ptr<VaultState>> VaultState::open(const std::string& file) {
                         "of format " + std::to_string(kFormat)};
   if (format == 0)
     if (Status status = state->execute(kTables); !status) return failed(status.error());
-  if (Status status = state->execute(kPinTable); !status) return failed(status.error());
+  if (Status status = state->execute(kLaterTables); !status) return failed(status.error());
   if (Status status = state->execute("COMMIT"); !status) return failed(status.error());
   return state;
 }
@@ -107,13 +117,15 @@ std::string VaultState::demanded_where(const char* condition) {
   return std::string(
              "SELECT id, made, pin_size, key, coalesce((SELECT pin.key FROM pin WHERE kind = 2"
              " AND pin.backend = token.backend AND pin.token = token.token), key),"
-             " backend, token FROM token ") +
+             " backend, token, EXISTS (SELECT 1 FROM gone WHERE gone.backend = token.backend"
+             " AND gone.token = token.token AND gone.erasing = 1) FROM token ") +
          condition;
 }
 
 VaultState::DemandedToken VaultState::demanded_of(const Statement& row) {
   auto small = [&row](int column) { return static_cast<uint32_t>(row.number(column)); };
-  return DemandedToken{row.text(0), row.number(1) != 0, small(2), small(3), small(4)};
+  return DemandedToken{row.text(0), row.number(1) != 0, small(2),
+                       small(3),    small(4),           row.number(7) != 0};
 }
 
 Result<VaultState::DemandedToken> VaultState::demanded(const std::string& backend,

@@ -31,6 +31,9 @@
  *            make it
  *   pin      PINs, encrypted (pin_box.h), and what they are being changed to; of tokens on demand
  *            the numbers of their keys alone
+ *   person   whose each token on demand is, where its name is a person's: who has seen it
+ *   gone     tokens on demand that nobody may use any more, since when, and which are being erased
+ *   hidden   tokens on demand that were set aside: what their PINs come from
  *   key      what tells the master keys, by their number, from others
  *
  * Trust: the directory is the vault's alone. That the database cannot be read, or says what cannot
@@ -76,6 +79,7 @@ class VaultState {
     uint32_t pin_size = 0; /* once it is */
     uint32_t key = 0;      /* number of the master key that its PINs come from */
     uint32_t user_key = 0; /* the same, of the user's alone: it may have been changed since */
+    bool erasing = false;  /* its directory is being emptied, or a part of it has been */
   };
   /* The token on demand of that name; one that nobody has asked for yet has a new id, and `key`. */
   Result<DemandedToken> demanded(const std::string& backend, const std::string& token,
@@ -93,6 +97,41 @@ class VaultState {
   };
   /* All of them. */
   Result<std::vector<NamedToken>> all_demanded();
+
+  /* What becomes of them when nobody may use them any more: vault_state_retired.cc. */
+  struct TokenName {
+    std::string backend, token;
+    auto operator<=>(const TokenName&) const = default;
+  };
+  struct Person {
+    uint32_t kind; /* VerdictKind */
+    std::string principal;
+  };
+  struct Retirable {
+    TokenName name;
+    bool made = false, erasing = false;
+    uint64_t gone_s = 0; /* CLOCK_REALTIME; 0: somebody may use it */
+    std::vector<Person> persons = {};
+  };
+  struct HiddenToken {
+    TokenName name;
+    DemandedToken what;    /* made */
+    uint32_t next_key = 0; /* of a change that was not ended; 0: none was */
+    uint64_t since_s = 0;
+  };
+  /* Its name is a person's, and that is one. */
+  Status note_person(const TokenName& name, const Person& person);
+  /* All tokens on demand but those that are hidden. */
+  Result<std::vector<Retirable>> retirable();
+  /* since_s 0: somebody may use it again. */
+  Status set_gone(const TokenName& name, uint64_t since_s, bool erasing);
+  /* It has been made. Whoever asks for the name from now on has another token. */
+  Status hide(const TokenName& name, uint64_t now_s);
+  Result<std::vector<HiddenToken>> hidden();
+  /* An error when there is none. */
+  Status forget_hidden(const std::string& backend, const std::string& id);
+  /* With those that were hidden under its name, or without; its uid stays given. */
+  Status forget_token(const TokenName& name, bool and_hidden);
 
   /* PINs: vault_state_pins.cc. */
   enum class PinKind : uint32_t { kVault = 1, kDerived = 2 };
@@ -141,6 +180,7 @@ class VaultState {
   Result<std::optional<PinRow>> find_pin(const PinName& name);
   Result<PinRows> find_pins();
   Status put_pin(const PinName& name, const PinRow& row);
+  Status forget_rows(const TokenName& name);
   Error error() const;
   Result<uint32_t> find_or_give(const std::string& backend, const std::string& token,
                                 uint32_t first, uint32_t last);

@@ -70,6 +70,8 @@ constexpr Row kRecords[] = {
     {RecordType::kAllow, sizeof(Allow)},
     {RecordType::kAllowed, sizeof(ConnectionName)},
     {RecordType::kVaultEnd, sizeof(ConnectionName)},
+    {RecordType::kErase, sizeof(Erase)},
+    {RecordType::kErased, sizeof(Erase)},
     {RecordType::kPortfolioToken, sizeof(PortfolioToken)},
     {RecordType::kPortfolioLayer, sizeof(PortfolioLayer)},
     {RecordType::kPortfolioFilter, sizeof(PortfolioFilter)},

@@ -32,6 +32,9 @@
  *           flags      allows with a flag that is none
  *           spawn      asks [priv] for a backend
  *           widen      allows a running connection one backend more
+ *           erase-W    asks for the directory of a token: of a backend that is none, that has one
+ *                      user, or that destroys nothing; of root, of a uid of another backend; two at
+ *                      once; one that a connection may use; one that nobody uses
  *           descriptors   sends [priv] descriptors
  *   log     deaf       takes its sources and reads none
  *           dies       ends at once
@@ -100,6 +103,19 @@ Allow allow_of(uint64_t connection, std::initializer_list<AllowedBackend> backen
   return out;
 }
 
+/* Of attack/vault.sh: 3 is what destroys its tokens, and 61800 to 61899 are its uids. */
+const std::map<std::string, AllowedBackend> kErase = {
+    {"erase-unknown", {9, 61800}}, {"erase-shared", {0, 61010}}, {"erase-keeps", {2, 61900}},
+    {"erase-root", {3, 0}},        {"erase-range", {3, 61900}},  {"erase-twice", {3, 61801}},
+    {"erase-used", {3, 61800}},    {"erase-unused", {3, 61801}}};
+
+void ask_to_erase(const std::string& mode) {
+  Erase request = make_record<Erase>(RecordType::kErase);
+  request.which = kErase.at(mode);
+  send_record(kControl, request);
+  if (mode == "erase-twice") send_record(kControl, request);
+}
+
 void portfolio(int monitor) {
   PortfolioEnd end = make_record<PortfolioEnd>(RecordType::kPortfolioEnd);
   std::strcpy(end.principal, "somebody");
@@ -118,7 +134,7 @@ void vault(const std::string& mode, RecordBuffer* record, std::map<uint64_t, Uni
     }
     if (mode == "unknown" || mode == "uid" || mode == "root" || mode == "other-uid") {
       /* One that is not configured; the uid of another kind, root's, and another backend's. */
-      const AllowedBackend wrong = mode == "unknown" ? AllowedBackend{3, 0}
+      const AllowedBackend wrong = mode == "unknown" ? AllowedBackend{9, 0}
                                    : mode == "uid"   ? AllowedBackend{0, 61999}
                                    : mode == "root"  ? AllowedBackend{2, 0}
                                                      : AllowedBackend{2, 61010};
@@ -137,11 +153,15 @@ void vault(const std::string& mode, RecordBuffer* record, std::map<uint64_t, Uni
         if (other != name) send_record(kControl, end_of(UINT64_MAX - other));
       send_record(kControl, allow_of(UINT64_MAX, {{0, 0}, {1, 0}}));
     }
+    if (mode == "erase-used") return (void)send_record(kControl, allow_of(name, {{3, 61800}}));
     send_record(kControl, allow_of(name, {{0, 0}}));
+  } else if (const auto* erased = record->as<Erase>(RecordType::kErased)) {
+    say("erased " + std::to_string(erased->outcome));
   } else if (const auto* allowed = record->as<ConnectionName>(RecordType::kAllowed)) {
     const uint64_t name = allowed->connection;
     if (!(*monitors)[name]) return;
     if (mode == "widen") send_record(kControl, allow_of(name, {{0, 0}, {1, 0}}));
+    if (mode == "erase-used") ask_to_erase(mode);
     portfolio((*monitors)[name].get());
     say("portfolio sent");
     if (mode == "widen") monitors->erase(name); /* its second kAllowed is of no interest */
@@ -174,6 +194,7 @@ int main(int argc, char** argv) {
   std::map<uint64_t, UniqueFd> monitors;
   std::vector<UniqueFd> kept;
   if (mode == "dies") return 0;
+  if (kErase.contains(mode) && mode != "erase-used") ask_to_erase(mode);
   if (mode == "speaks") {
     send_record(kControl, make_record<Spawn>(RecordType::kSpawn));
     killed_for("speaks");

@@ -34,6 +34,7 @@
 #include <fstream>
 #include <set>
 
+#include "explain.h"
 #include "person_text.h"
 #include "vault.h"
 
@@ -313,6 +314,68 @@ BOOST_AUTO_TEST_CASE(configuration) {
                               dir.file("module.so") + "\" uids = \"70009-70010\" }\n");
   BOOST_REQUIRE(two.errors.size() == 1u);
   BOOST_TEST(has(two.errors[0], "backend 'people' among them"));
+}
+
+/* What becomes of tokens on demand is written in the layer, and only where it can be done. */
+BOOST_AUTO_TEST_CASE(retirement) {
+  TempDir dir;
+  std::ofstream(dir.file("key")) << std::string(64, 'a') << "\n";
+  ::chmod(dir.file("key").c_str(), 0600);
+  auto text = [&](const std::string& layer,
+                  const std::string& isolation = "uids = \"70000-70009\"") {
+    return "users { auth = \"64001:64001\" vault = \"64002:64002\" monitor = \"64003:64003\"\n"
+           "  net = \"64004:64004\" log = \"64005:64005\" }\n"
+           "listener here { path = \"/tmp/nowhere.sock\" peer-uid = yes }\n"
+           "master-key = \"" +
+           dir.file("key") + "\"\nbackend people { module = \"" + dir.file("module.so") + "\" " +
+           isolation + " }\ntoken T { layer { backend = people token = a access = read-write\n" +
+           layer + " } allow = {\"a@R\"} }\n";
+  };
+  struct {
+    const char* layer;
+    RetireMode mode;
+    uint32_t days;
+    const char* told;
+  } const good[] = {
+      {"on-demand = yes", kRetireKeep, 0, "with a derived PIN, line"},
+      {"on-demand = yes retire = keep", kRetireKeep, 0, "with a derived PIN, line"},
+      {"on-demand = yes retire = hide", kRetireHide, 0, "PIN, hidden once nobody may use it, line"},
+      {"on-demand = yes retire = hide retire-after = 7", kRetireHide, 7,
+       "PIN, hidden once nobody may use it for 7 days, line"},
+      {"on-demand = yes retire = destroy retire-after = 36500", kRetireDestroy, 36500,
+       "PIN, destroyed once nobody may use it for 36500 days, line"}};
+  for (const auto& row : good) {
+    LoadedConfig loaded = dir.load(text(row.layer));
+    BOOST_REQUIRE_MESSAGE(loaded.config, (loaded.errors.empty() ? "" : loaded.errors[0]));
+    const std::string dumped = dump_config(*loaded.config);
+    loaded = dir.load(dumped);
+    BOOST_REQUIRE_MESSAGE(loaded.config, (loaded.errors.empty() ? "" : loaded.errors[0]));
+    BOOST_TEST(dump_config(*loaded.config) == dumped);
+    const LayerConfig& layer = loaded.config->tokens[0].layers[0];
+    BOOST_TEST((layer.retire == row.mode && layer.retire_days == row.days), row.layer);
+    BOOST_TEST(loaded.config->destroys(0) == (row.mode == kRetireDestroy));
+    bool yes = false;
+    Result<std::string> told = explain(*loaded.config, {"user=a@R"}, &yes);
+    BOOST_TEST((told.ok() && has(*told, row.told)), row.layer);
+  }
+  auto bad = [&](const std::string& written, const std::string& part) {
+    LoadedConfig loaded = dir.load(written);
+    const bool right = loaded.errors.size() == 1 && has(loaded.errors[0], part);
+    for (const std::string& error : loaded.errors)
+      if (!right) BOOST_TEST_MESSAGE("got: " << error);
+    return right;
+  };
+  const std::string demand = "on-demand = yes ", destroy = demand + "retire = destroy ";
+  BOOST_TEST(bad(text("retire = hide"), ":7: retire is for tokens that the daemon makes; add on-"));
+  BOOST_TEST(bad(text(demand + "retire = never"), "write keep or hide or destroy"));
+  BOOST_TEST(bad(text(demand + "retire-after = 3"), "is for retire = hide and retire = destroy"));
+  BOOST_TEST(bad(text(demand + "retire = keep retire-after = 3"), "is for retire = hide"));
+  BOOST_TEST(bad(text(destroy), "add retire-after = DAYS"));
+  BOOST_TEST(bad(text(destroy + "retire-after = 0"), "write a number from 1 to 36500"));
+  BOOST_TEST(bad(text(destroy + "retire-after = 36501"), "write a number from 1 to 36500"));
+  BOOST_TEST(bad(text(demand + "retire = hide retire-after = x"), "a number from 0 to 36500"));
+  BOOST_TEST(bad(text(destroy + "retire-after = 30", "user = \"64010:64010\""),
+                 "'people' has not isolate = token; add that there, or write retire = hide"));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
