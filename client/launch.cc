@@ -148,6 +148,8 @@ std::string start_block_text(const BackendConfig& backend) {
   if (backend.kind == BackendKind::kRemote) {
     text += "server=" + backend.address + "\nsecurity=gss\n";
     if (!backend.principal.empty()) text += "principal=" + backend.principal + "\n";
+    if (backend.encoding == "xer" || backend.encoding == "jer")
+      text += "encoding=" + backend.encoding + "\n";
     text += "deadline=" + std::to_string(remote_deadline_s(backend.deadline_start_s)) + "\n";
     return text;
   }

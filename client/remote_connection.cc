@@ -39,14 +39,20 @@ constexpr size_t kOutHigh = 256u << 10;
 /* Room in the application's ring comes without a bell. */
 constexpr uint64_t kRoomSliceNs = 1000000;
 
+/* A return's text is longer than the same in DER. */
+constexpr FrameLimits kTextFrames = {.message = limits::kTextMessage,
+                                     .total = limits::kTextMessage + limits::kMessage};
+
 }  // namespace
 
 RemoteConnection::RemoteConnection(Channel* application, std::unique_ptr<TokenStream> server,
-                                   std::unique_ptr<Wrapping> wrapping, int owner)
+                                   std::unique_ptr<Wrapping> wrapping, Encoding encoding, int owner)
     : application_(application),
       server_(std::move(server)),
       wrapping_(std::move(wrapping)),
-      owner_(owner) {}
+      encoding_(encoding),
+      owner_(owner),
+      frames_(encoding == Encoding::kDer ? FrameLimits() : kTextFrames) {}
 
 void RemoteConnection::run(Message* first) {
   take_call(*first);
@@ -74,21 +80,28 @@ void RemoteConnection::take_call(const Message& message) {
   Envelope envelope;
   envelope.request = id_of_number(call->number);
   if (!said_hello_) envelope.hello = own_hello();
-  CK_RV rv = encode_call(*call->row, call->words, envelope, &call->arena, &call->der);
+  CK_RV rv = encode_call(*call->row, call->words, envelope, &call->arena, &call->octets);
+  if (rv == CKR_OK && encoding_ != Encoding::kDer) {
+    if (der_to_text(encoding_, call->octets.span(), &call->arena, &text_))
+      call->octets.swap(text_);
+    else
+      rv = CKR_ARGUMENTS_BAD; /* a text of the application's that has no form in it */
+    text_.clear();
+  }
   if (rv != CKR_OK) {
     give_reply(call, rv);
     return;
   }
   said_hello_ = true;
   call->state = Call::State::kSending;
-  call->rest = {call->number, call->der.span()};
+  call->rest = {call->number, call->octets.span()};
   sending_.push_back(call);
 }
 
 void RemoteConnection::give_reply(Call* call, CK_RV rv) {
   pack_reply(*call->row, call->words, rv, &call->reply);
   call->reply.rec.id = call->id;
-  call->der.clear();
+  call->octets.clear();
   call->state = Call::State::kReplying;
   replying_.push_back(call);
 }
@@ -141,7 +154,7 @@ bool RemoteConnection::pump_output() {
       sending_.push_back(call);
       continue;
     }
-    call->der.clear();
+    call->octets.clear();
     call->state = Call::State::kSent;
     call->sent_ns = Waiter::now_ns();
   }
@@ -161,7 +174,7 @@ bool RemoteConnection::pump_server() {
       server_->end("the server sent a frame that breaks a limit");
       break;
     }
-    const bool fits = take_return(number, message_.span());
+    const bool fits = take_message(number);
     message_.clear(); /* at once: it may be long until the next message is swapped in */
     if (!fits) {
       server_->end("the server sent a return that fits no call");
@@ -169,6 +182,21 @@ bool RemoteConnection::pump_server() {
     }
   }
   return progress;
+}
+
+/* message_, in whichever encoding it is: the server's is that of the call. */
+bool RemoteConnection::take_message(uint32_t number) {
+  const Encoding encoding = encoding_of(message_.data()[0]).value_or(Encoding::kDer);
+  if (encoding != encoding_) return false;
+  if (encoding == Encoding::kDer) return take_return(number, message_.span());
+  CallArena arena;
+  TextError error;
+  const bool taken =
+      text_to_der(encoding, message_.span(), &arena, &text_, &error) == TextStatus::kOk &&
+      take_return(number, text_.span());
+  if (error.what[0] != 0) log_error("octet %zu of a return: %s", error.offset, error.what);
+  text_.clear();
+  return taken;
 }
 
 bool RemoteConnection::take_return(uint32_t number, std::span<const uint8_t> der) {

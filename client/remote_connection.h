@@ -39,6 +39,7 @@
 #include "channel.h"
 #include "codec.h"
 #include "frames.h"
+#include "text.h"
 #include "token_stream.h"
 
 namespace mp11 {
@@ -47,7 +48,7 @@ class RemoteConnection {
  public:
   /* owner: a descriptor that becomes readable when the application has ended, or -1. */
   RemoteConnection(Channel* application, std::unique_ptr<TokenStream> server,
-                   std::unique_ptr<Wrapping> wrapping, int owner);
+                   std::unique_ptr<Wrapping> wrapping, Encoding encoding, int owner);
 
   /* Serves until either side goes, or C_Finalize has returned; `first` is the call already taken.
    */
@@ -65,8 +66,8 @@ class RemoteConnection {
     const FunctionRow* row = nullptr;
     Words words;
     CallArena arena;
-    SecureBuffer der;
-    FrameSource rest; /* of der */
+    SecureBuffer octets; /* in encoding_ */
+    FrameSource rest;    /* of octets */
     Message reply;
   };
 
@@ -75,6 +76,7 @@ class RemoteConnection {
   bool pump_application();
   bool pump_server();
   bool pump_output();
+  bool take_message(uint32_t number);
   bool take_return(uint32_t number, std::span<const uint8_t> der);
   void sleep();
   uint64_t expected_ns() const;
@@ -83,6 +85,7 @@ class RemoteConnection {
   Channel* application_;
   std::unique_ptr<TokenStream> server_;
   std::unique_ptr<Wrapping> wrapping_;
+  const Encoding encoding_; /* of messages in both directions */
   int owner_;
   FrameReader frames_;
   std::array<Call, limits::kCallsPerConnection> calls_;
@@ -92,6 +95,7 @@ class RemoteConnection {
   Message incoming_;
   SecureBuffer fragment_;
   SecureBuffer message_;
+  SecureBuffer text_; /* a message as text, or the DER of one */
   uint32_t next_number_ = 1;
   Waiter waiter_;
   Pace pace_;

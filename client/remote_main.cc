@@ -163,9 +163,9 @@ int serve(const RemoteStart& start, std::unique_ptr<KeytabTickets> tickets) {
     return 1;
   }
   close_sandbox(start);
-  auto connection =
-      std::make_unique<RemoteConnection>(channel->get(), std::move(connected->stream),
-                                         std::move(connected->wrapping), start.owner ? kOwner : -1);
+  auto connection = std::make_unique<RemoteConnection>(channel->get(), std::move(connected->stream),
+                                                       std::move(connected->wrapping),
+                                                       start.encoding, start.owner ? kOwner : -1);
   connection->run(&call);
   if (connection->reason() != nullptr)
     log_error("%s: %s", start.name.c_str(), connection->reason());

@@ -78,6 +78,11 @@ bool parse_key(std::string_view key, std::string_view value, RemoteStart* start)
     return !value.empty();
   }
   if (key == "security") return value == "gss";
+  if (key == "encoding") {
+    const std::optional<Encoding> encoding = encoding_named(value);
+    start->encoding = encoding.value_or(Encoding::kDer);
+    return encoding.has_value();
+  }
   if (key == "deadline") {
     uint64_t number = 0;
     if (!parse_number(value, kMostDeadline, &number) || number == 0) return false;

@@ -29,6 +29,7 @@
  *   server=HOST:PORT    or [ADDRESS]:PORT
  *   security=gss        nothing else is built
  *   principal=NAME      of its service; default pkcs11/HOST
+ *   encoding=der|xer|jer of messages; default der
  *   deadline=SECONDS    for name, connection and authentication together; default 20
  *   sandbox=full|seccomp-only
  *   owner=pidfd|none    descriptor 5 is a pidfd of the application; end when that ends
@@ -50,6 +51,7 @@
 
 #include "os_landlock.h"
 #include "result.h"
+#include "text.h"
 #include "unique_fd.h"
 
 namespace mp11 {
@@ -59,6 +61,7 @@ struct RemoteStart {
   std::string port;
   std::string name;
   std::string principal;
+  Encoding encoding = Encoding::kDer;
   uint32_t deadline_s = 20;
   bool landlock_may_be_absent = false;
   bool owner = false;
