@@ -50,6 +50,7 @@
 #include <vector>
 
 #include "der_shape.h"
+#include "encoding.h"
 #include "marshal.h"
 #include "mp11_limits.h"
 #include "p11_functions.h"
@@ -74,12 +75,11 @@ bool number_of_id(const MessageId& id, uint64_t* number);
 /* What one side can do; in the first call of a connection and in its answer. */
 struct Hello {
   static constexpr size_t kOpcodes = 512;
-  static constexpr uint64_t kDer = 1, kXer = 2, kJer = 4;
   uint8_t major = 0, minor = 3;            /* highest version spoken */
   std::bitset<kOpcodes> functions;         /* by opcode; higher ones are left out */
   uint32_t max_message = limits::kMessage; /* octets it takes */
   uint32_t max_pending = limits::kCallsPerConnection;
-  uint64_t encodings = kDer;
+  uint64_t encodings = encoding_bit(Encoding::kDer);
   std::vector<std::string> extensions; /* names; none is defined yet */
 };
 /* This implementation: the rows that are carried, all encodings, the limits of limits.h. */

@@ -196,7 +196,7 @@ bool number_of_id(const MessageId& id, uint64_t* number) {
 
 Hello own_hello() {
   Hello hello;
-  hello.encodings = Hello::kDer | Hello::kXer | Hello::kJer;
+  hello.encodings = kAllEncodings;
   for (unsigned i = 0; i < kFunctions; i++)
     if (carried(kFunctionTable[i])) hello.functions.set(i);
   return hello;

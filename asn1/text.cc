@@ -38,33 +38,6 @@ namespace mp11 {
 
 using namespace asn1;
 
-namespace {
-
-constexpr const char* kNames[] = {"der", "xer", "jer"};
-
-}  // namespace
-
-const char* encoding_name(Encoding encoding) { return kNames[static_cast<size_t>(encoding)]; }
-
-std::optional<Encoding> encoding_named(std::string_view name) {
-  for (size_t i = 0; i < std::size(kNames); i++)
-    if (name == kNames[i]) return static_cast<Encoding>(i);
-  return std::nullopt;
-}
-
-std::optional<Encoding> encoding_of(uint8_t first) {
-  switch (first) {
-    case 0x30:
-      return Encoding::kDer;
-    case '<':
-      return Encoding::kXer;
-    case '{':
-      return Encoding::kJer;
-    default:
-      return std::nullopt;
-  }
-}
-
 TextStatus text_to_der(Encoding encoding, std::span<const uint8_t> text, CallArena* arena,
                        SecureBuffer* der, TextError* error) {
   codec_start();

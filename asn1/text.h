@@ -42,22 +42,13 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <span>
-#include <string_view>
 
+#include "encoding.h"
 #include "marshal.h"
 #include "secure_buffer.h"
 
 namespace mp11 {
-
-enum class Encoding : uint8_t { kDer, kXer, kJer };
-
-/* "der", "xer", "jer" */
-const char* encoding_name(Encoding encoding);
-std::optional<Encoding> encoding_named(std::string_view name);
-/* What a message that begins with this octet is written in. */
-std::optional<Encoding> encoding_of(uint8_t first);
 
 enum class TextStatus : uint8_t {
   kOk,

@@ -171,7 +171,8 @@ class XerReader {
   }
 
   bool is_named(std::string_view name) {
-    return name == value_->expected()->xml_tag || refuse("an element of another type");
+    const Type* type = value_->expected(); /* nullptr: what belonged here is there already */
+    return (type != nullptr && name == type->xml_tag) || refuse("an element of another type");
   }
   /* The element of a value has begun. */
   bool open_value() {

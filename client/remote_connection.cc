@@ -82,10 +82,12 @@ void RemoteConnection::take_call(const Message& message) {
   if (!said_hello_) envelope.hello = own_hello();
   CK_RV rv = encode_call(*call->row, call->words, envelope, &call->arena, &call->octets);
   if (rv == CKR_OK && encoding_ != Encoding::kDer) {
-    if (der_to_text(encoding_, call->octets.span(), &call->arena, &text_))
-      call->octets.swap(text_);
-    else
+    if (!der_to_text(encoding_, call->octets.span(), &call->arena, &text_))
       rv = CKR_ARGUMENTS_BAD; /* a text of the application's that has no form in it */
+    else if (text_.size() > limits::kMessage)
+      rv = CKR_HOST_MEMORY; /* the server would end the connection */
+    else
+      call->octets.swap(text_);
     text_.clear();
   }
   if (rv != CKR_OK) {

@@ -27,6 +27,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "auth_keys.h"
 #include "os_memfd.h"
 
 namespace mp11 {
@@ -106,34 +107,19 @@ Status KeytabTickets::take_keys(const std::string& keytab, const std::string& cl
   if (!client.empty()) code = krb5_parse_name(context_, client.c_str(), &principal_);
   if (code != 0)
     return Error{0, "client-principal " + client + ": " + library_text(context_, code)};
-  krb5_keytab from = nullptr;
-  krb5_kt_cursor cursor = nullptr;
   code = krb5_kt_resolve(context_, kMemoryKeytab, &keys_);
-  if (code == 0) code = krb5_kt_resolve(context_, keytab.c_str(), &from);
-  if (code == 0) code = krb5_kt_start_seq_get(context_, from, &cursor);
-  int taken = 0, others = 0;
-  if (code == 0) {
-    krb5_keytab_entry entry{};
-    while ((code = krb5_kt_next_entry(context_, from, &entry, &cursor)) == 0) {
-      if (principal_ == nullptr) code = krb5_copy_principal(context_, entry.principal, &principal_);
-      if (code == 0 && krb5_principal_compare(context_, entry.principal, principal_)) {
-        code = krb5_kt_add_entry(context_, keys_, &entry);
-        taken++;
-      } else {
-        others++;
-      }
-      krb5_free_keytab_entry_contents(context_, &entry); /* wipes the key */
-      if (code != 0) break;
-    }
-    if (code == KRB5_KT_END) code = 0;
-    krb5_kt_end_seq_get(context_, from, &cursor);
-  }
-  std::string text = code == 0 ? "" : library_text(context_, code);
-  if (from != nullptr) krb5_kt_close(context_, from);
-  if (code != 0) return Error{0, "cannot read the keytab: " + text};
-  if (taken == 0)
+  if (code != 0) return Error{0, "cannot read the keytab: " + library_text(context_, code)};
+  /* Of the one who is named, or of the first who has a key. */
+  Result<KeysTaken> keys = mp11::take_keys(
+      context_, keytab, keys_, [this](const krb5_keytab_entry& entry, krb5_error_code* error) {
+        if (principal_ == nullptr)
+          *error = krb5_copy_principal(context_, entry.principal, &principal_);
+        return *error != 0 || krb5_principal_compare(context_, entry.principal, principal_) != 0;
+      });
+  if (!keys) return keys.error();
+  if (keys->taken == 0)
     return Error{0, "the keytab has no key of " + (client.empty() ? "anybody" : client) +
-                        " among its " + std::to_string(others) +
+                        " among its " + std::to_string(keys->others) +
                         " entries (look with klist -kt; add one with ktadd in kadmin)"};
   char* name = nullptr;
   if (krb5_unparse_name(context_, principal_, &name) != 0) return Error{0, "no memory"};

@@ -49,9 +49,9 @@
 #include <string_view>
 #include <vector>
 
+#include "encoding.h"
 #include "os_landlock.h"
 #include "result.h"
-#include "text.h"
 #include "unique_fd.h"
 
 namespace mp11 {

@@ -30,6 +30,8 @@
 #include <ctime>
 #include <utility>
 
+#include "auth_keys.h"
+
 namespace mp11 {
 namespace {
 
@@ -131,34 +133,17 @@ Result<std::unique_ptr<Acceptor>> Acceptor::create(const AuthStart& start,
 }
 
 Status Acceptor::load_keytab(const std::string& name) {
-  krb5_keytab from = nullptr;
-  krb5_kt_cursor cursor = nullptr;
-  krb5_error_code code = krb5_kt_resolve(context_, kMemoryKeytab, &keytab_);
-  if (code == 0) code = krb5_kt_resolve(context_, name.c_str(), &from);
-  if (code == 0) code = krb5_kt_start_seq_get(context_, from, &cursor);
-  int keys = 0, others = 0;
-  if (code == 0) {
-    krb5_keytab_entry entry{};
-    while ((code = krb5_kt_next_entry(context_, from, &entry, &cursor)) == 0) {
-      if (krb5_principal_compare(context_, entry.principal, service_) &&
-          enctype_allowed(entry.key.enctype)) {
-        code = krb5_kt_add_entry(context_, keytab_, &entry);
-        keys++;
-      } else {
-        others++;
-      }
-      krb5_free_keytab_entry_contents(context_, &entry); /* wipes the key */
-      if (code != 0) break;
-    }
-    if (code == KRB5_KT_END) code = 0;
-    krb5_kt_end_seq_get(context_, from, &cursor);
-  }
-  std::string text = code == 0 ? "" : krb5_text(context_, code);
-  if (from != nullptr) krb5_kt_close(context_, from);
-  if (code != 0) return Error{0, "cannot read the keytab: " + text};
-  if (keys == 0)
+  if (krb5_error_code code = krb5_kt_resolve(context_, kMemoryKeytab, &keytab_); code != 0)
+    return Error{0, "cannot read the keytab: " + krb5_text(context_, code)};
+  Result<KeysTaken> keys =
+      take_keys(context_, name, keytab_, [this](const krb5_keytab_entry& entry, krb5_error_code*) {
+        return krb5_principal_compare(context_, entry.principal, service_) != 0 &&
+               enctype_allowed(entry.key.enctype);
+      });
+  if (!keys) return keys.error();
+  if (keys->taken == 0)
     return Error{0, "the keytab has no AES key of " + start_.principal + " among its " +
-                        std::to_string(others) +
+                        std::to_string(keys->others) +
                         " entries (look with klist -ket; add one with "
                         "ktadd in kadmin)"};
   return ok();

@@ -33,6 +33,7 @@
 #include <cstring>
 
 #include "config_checker.h"
+#include "encoding.h"
 #include "file_check.h"
 #include "policy.h"
 #include "principal.h"
@@ -253,6 +254,19 @@ void ConfigChecker::listener(const Reader& r) {
   config_->listeners.push_back(std::move(l));
 }
 
+void ConfigChecker::encodings(const Reader& r, ListenerConfig* l) {
+  if (!r.has("encodings")) l->encodings = kAllEncodings;
+  for (const ConfigValue& value : r.list("encodings")) {
+    const std::optional<Encoding> encoding = encoding_named(value.text);
+    if (encoding)
+      l->encodings |= encoding_bit(*encoding);
+    else
+      errors_->add(value.line, "encodings: '" + value.text + "' is none; write der, xer or jer");
+  }
+  if (r.has("encodings") && r.list("encodings").empty())
+    r.error("encodings", "encodings: without one nobody could call; name der, xer or jer");
+}
+
 void ConfigChecker::tcp_listener(const Reader& r, ListenerConfig* l) {
   for (const char* keyword : {"mode", "group", "peer-uid", "principal"})
     r.forbid(keyword, "belongs to a listener with path; remove it, or address and port");
@@ -263,6 +277,7 @@ void ConfigChecker::tcp_listener(const Reader& r, ListenerConfig* l) {
     r.error("address", "address = '" + l->address +
                            "' is not a literal IPv4 or IPv6 address; write one, as 127.0.0.1");
   l->port = static_cast<uint16_t>(r.number("port", 4611, 1, 65535));
+  encodings(r, l);
   std::string security = r.text("security", "gss");
   if (security == "kdh")
     r.error("security", "security = kdh is not built yet; write gss");
@@ -276,7 +291,7 @@ void ConfigChecker::tcp_listener(const Reader& r, ListenerConfig* l) {
 }
 
 void ConfigChecker::local_listener(const Reader& r, ListenerConfig* l) {
-  for (const char* keyword : {"security", "transport"})
+  for (const char* keyword : {"security", "transport", "encodings"})
     r.forbid(keyword, "belongs to a listener with address and port; remove it");
   l->path = r.absolute("path", "");
   if (l->path.size() > 107) /* sun_path, with its NUL */

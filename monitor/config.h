@@ -67,6 +67,7 @@ struct ListenerConfig {
   /* TCP: a literal address. */
   std::string address;
   uint16_t port = 0;
+  uint32_t encodings = 0; /* encoding_bit()s */
   /* Local: a socket file, and who its clients are. */
   std::string path;
   unsigned mode = 0;

@@ -22,6 +22,7 @@
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
 #include "config.h"
+#include "encoding.h"
 #include "layer_prefix.h"
 #include "server_address.h"
 
@@ -107,6 +108,10 @@ void dump_listener(const ListenerConfig& l, Writer* w) {
     w->number("port", l.port);
     w->word("security", "gss");
     w->word("transport", "tcp");
+    std::vector<std::string> encodings;
+    for (unsigned i = 0; i < std::size(kEncodingNames); i++)
+      if ((l.encodings >> i & 1) != 0) encodings.emplace_back(kEncodingNames[i]);
+    w->list("encodings", encodings);
   }
   w->close();
 }

@@ -53,6 +53,7 @@ NetConnection::NetConnection(const NetStart& start, UniqueFd client, UniqueFd mo
       auth_(std::move(auth)),
       number_(start.connection),
       idle_s_(start.idle_timeout_s),
+      encodings_(start.encodings),
       peer_(start.peer) {}
 
 NetConnection::~NetConnection() = default;
@@ -243,7 +244,15 @@ bool NetConnection::take_message(uint32_t number, std::span<const uint8_t> octet
   call->row = nullptr;
   call->envelope = Envelope{};
   call->encoding = encoding_of(octets[0]).value_or(Encoding::kDer);
-  if (call->encoding == Encoding::kDer) return take_call(call, octets);
+  if ((encodings_ & encoding_bit(call->encoding)) == 0) {
+    /* Without a word: to answer in an encoding is to have taken it. */
+    client_.end("an encoding that this listener does not take");
+    return false;
+  }
+  if (call->encoding == Encoding::kDer) {
+    if (delimiter_ == Delimiter::kLines) return break_off(call, "a line that is no text");
+    return take_call(call, octets);
+  }
   TextError error;
   SecureBuffer der;
   switch (text_to_der(call->encoding, octets, &call->arena, &der, &error)) {
@@ -275,6 +284,7 @@ bool NetConnection::take_call(Call* call, std::span<const uint8_t> der) {
   call->envelope.request = received.envelope.request;
   if (received.envelope.hello && !said_hello_) {
     call->envelope.hello = own_hello();
+    call->envelope.hello->encodings &= encodings_;
     said_hello_ = true;
   }
   if (status == CodecStatus::kOk && !received.call) status = CodecStatus::kSyntax;
@@ -341,6 +351,9 @@ void NetConnection::give_answer(Call* call) {
     }
     call->answer.swap(text_);
     text_.clear();
+    const size_t holds = call->answer.size() + call->arena.size();
+    pending_ += holds - std::min(holds, call->held);
+    call->held = std::max(holds, call->held);
   }
   call->state = Call::State::kReturning;
   call->rest = {call->number, call->answer.span()};

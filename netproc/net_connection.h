@@ -108,6 +108,7 @@ class NetConnection : private Wrapping {
   UniqueFd auth_;
   unsigned long long number_;
   uint32_t idle_s_;
+  uint32_t encodings_; /* that are taken: encoding_bit()s */
   std::string peer_;
 
   std::unique_ptr<Channel> monitor_;

@@ -27,6 +27,7 @@
 #
 # attack: wrapped      tokens replayed, reordered, dropped, changed, unsealed, another connection's
 # attack: framing      lengths, flags and encodings that are none, noise in good tokens
+# attack: texts        XER and JER cut, with noise, without end, nested without end, with entities
 # attack: fragments    fragments without end, of one message and of many, end at the limits
 # attack: dribble      messages that are never complete do not keep off idle-timeout
 # attack: shapes       each value of good calls left out, doubled, emptied, negative, huge, retyped
@@ -90,7 +91,7 @@ wait_for 30 grep -q ready honest.out || give_up "the honest client: $(cat honest
 
 export P11TEST_PIN=$SUITE_PIN
 attack layers "$driver" "$TCP_PORT" "pkcs11/localhost@$realm_name" layered layers
-for name in wrapped framing fragments dribble shapes opcodes pointers handles many order in-flight \
+for name in wrapped framing texts fragments dribble shapes opcodes pointers handles many order in-flight \
   same-id leave; do
   began=$SECONDS
   attack $name client $name

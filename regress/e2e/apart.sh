@@ -40,14 +40,7 @@ state=$MULTIP11_TMP/state people=$MULTIP11_TMP/state/tokens/people
 
 # ---- The skeleton: what the library needs to find its directory
 
-mkdir -p skeleton/tokens
-chmod 755 skeleton skeleton/tokens
-cat >skeleton/softhsm2.conf.in <<'END'
-directories.tokendir = @directory@/tokens
-objectstore.backend = file
-log.level = ERROR
-END
-chmod 644 skeleton/softhsm2.conf.in
+softhsm_skeleton
 
 range() { as_root && echo "uids = \"$1\"" || echo "isolate = token"; }
 configure() { # ENVIRONMENT...

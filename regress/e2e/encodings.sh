@@ -37,8 +37,14 @@ MULTIP11=$LIBEXEC/multip11
 install -m 755 "$(find_program multip11)" "$MULTIP11" || give_up "no multip11"
 realm_up
 backend_softhsm softhsm encoded
+BINARY_PORT=$(free_port)
 daemon_config <<END
 $BACKEND_TEXT
+listener binary {
+  address = "127.0.0.1"
+  port = $BINARY_PORT
+  encodings = {"der"}
+}
 token keys { layer { backend = softhsm required = yes } access = read-write allow = {"alice@$realm_name"} }
 END
 daemon_up
@@ -79,5 +85,17 @@ for encoding in xer jer; do
   check_match "$encoding: $CONFORM_CALLS calls without a difference from DER" '^no difference' "$said"
   printf '%s\n' "$said" | grep -E 'calls compared|functions|mechanisms' | cut -c1-150 | sed 's/^/    /'
 done
+
+# ---- A listener for DER alone
+
+binary() { # ENCODING: on which slots there are, there
+  sed "s/:$TCP_PORT/:$BINARY_PORT/" "$1.conf" >binary.conf
+  MULTIP11_CONFIG=$MULTIP11_TMP/binary.conf pkcs11-tool --module "$MODULE" -L 2>&1
+}
+check_match "a listener for DER takes DER" 'Slot 0' "$(binary der)"
+for encoding in xer jer; do
+  check_equal "a listener for DER takes no $encoding" "" "$(binary $encoding | grep 'Slot 0')"
+done
+check_match "and the log says why" 'an encoding that this listener does not take' "$(cat daemon.log)"
 daemon_down
 finish

@@ -27,6 +27,7 @@
 #   hosted_programs               copies the programs; sets LIBEXEC, MODULE; exports MULTIP11_LIBEXEC
 #   backend_softhsm NAME LABEL    a SoftHSM with a fresh token, for the backend NAME; sets SOFTHSM_DIR,
 #                                 BACKEND_TEXT (the backend's section), SUITE_* (softhsm.sh)
+#   softhsm_skeleton              ./skeleton, for a backend with isolate = token
 #   realm_up                      a realm with alice, bob (password "secret") and the service
 #   daemon_config <<END           the configuration: listeners, keytab and users are there already
 #   daemon_up [OPTION...]         starts multip11d and waits until it listens; sets DAEMON
@@ -94,6 +95,17 @@ backend_softhsm() { # NAME LABEL
   LIBRARY_TEXT=$(printf '%s\n' "$BACKEND_TEXT" | grep -v '^  user = ')
   # Clients must not find the token by themselves.
   unset SOFTHSM2_CONF
+}
+
+softhsm_skeleton() {
+  mkdir -p skeleton/tokens
+  chmod 755 skeleton skeleton/tokens
+  cat >skeleton/softhsm2.conf.in <<'END'
+directories.tokendir = @directory@/tokens
+objectstore.backend = file
+log.level = ERROR
+END
+  chmod 644 skeleton/softhsm2.conf.in
 }
 
 realm_up() {

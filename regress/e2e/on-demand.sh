@@ -41,14 +41,7 @@ chmod 600 "$key"
 : >"$stumble"
 chmod 644 "$stumble"
 
-mkdir -p skeleton/tokens
-chmod 755 skeleton skeleton/tokens
-cat >skeleton/softhsm2.conf.in <<'END'
-directories.tokendir = @directory@/tokens
-objectstore.backend = file
-log.level = ERROR
-END
-chmod 644 skeleton/softhsm2.conf.in
+softhsm_skeleton
 
 functions="C_GetSlotList C_GetTokenInfo C_InitToken C_OpenSession C_Login C_InitPIN C_Logout C_CloseSession"
 crashes= # who comes when something happens

@@ -36,14 +36,7 @@ unset SOFTHSM2_CONF
 MULTIP11=$(find_program multip11)
 state=$MULTIP11_TMP/state people=$MULTIP11_TMP/state/tokens/people
 (umask 077 && openssl rand -hex 32 >master.key) || give_up "no master key"
-mkdir -p skeleton/tokens
-chmod 755 skeleton skeleton/tokens
-cat >skeleton/softhsm2.conf.in <<'END'
-directories.tokendir = @directory@/tokens
-objectstore.backend = file
-log.level = ERROR
-END
-chmod 644 skeleton/softhsm2.conf.in
+softhsm_skeleton
 
 # 1. What the layer says; the others who may use it.
 configure() {

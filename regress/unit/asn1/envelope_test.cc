@@ -114,7 +114,7 @@ BOOST_AUTO_TEST_CASE(hello) {
   BOOST_TEST(!got.functions.test(kC_GetFunctionList));
   BOOST_TEST(got.max_message == 1u << 20);
   BOOST_TEST(got.max_pending == limits::kCallsPerConnection);
-  BOOST_TEST(got.encodings == (Hello::kDer | Hello::kXer | Hello::kJer));
+  BOOST_TEST(got.encodings == kAllEncodings);
   BOOST_TEST(got.extensions == e.hello->extensions, boost::test_tools::per_element());
   BOOST_TEST(!received.envelope.failure.has_value());
 

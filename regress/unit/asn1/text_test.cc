@@ -233,6 +233,10 @@ BOOST_AUTO_TEST_CASE(what_xer_may_not_say) {
   BOOST_TEST(not_this("<transportID/>", "<transportID a='b'/>") == "an attribute");
   BOOST_TEST(not_this("<transportID/>", "x<transportID/>") == "characters between elements");
   BOOST_TEST(not_this("C-GetSlotList-Call>", "C-GetInfo-Call>") == "an element of another type");
+  BOOST_TEST(not_this("</C-GetSlotList-Call>", "</C-GetSlotList-Call><X/>") ==
+             "an element of another type");
+  BOOST_TEST(not_this("</C-GetSlotList-Call>", "</C-GetSlotList-Call><C-Failed-Return/>") ==
+             "an element where none belongs");
   BOOST_TEST(not_this("<opdata><C-GetSlotList-Call>", "<opdata>") == "an element of another type");
   BOOST_TEST(not_this("<TransportMessage>", "<!DOCTYPE a [<!ENTITY b 'c'>]><TransportMessage>") ==
              "a DOCTYPE");
