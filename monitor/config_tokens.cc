@@ -331,7 +331,8 @@ void ConfigChecker::retire_of(const Reader& r, LayerConfig* layer) {
   for (size_t mode = 0; mode < std::size(kRetireNames); mode++)
     if (word == kRetireNames[mode]) layer->retire = static_cast<RetireMode>(mode);
   const bool destroys = layer->retire == kRetireDestroy;
-  layer->retire_days = r.number("retire-after", destroys ? 1 : 0, destroys ? 1 : 0, kMostDays);
+  const uint32_t least = layer->retire == kRetireKeep ? 0 : 1;
+  layer->retire_days = r.number("retire-after", least, least, kMostDays);
   if (r.has("retire") && !layer->on_demand)
     r.error("retire",
             "retire is for tokens that the daemon makes; add on-demand = yes, or remove it");

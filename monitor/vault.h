@@ -218,7 +218,7 @@ class Vault {
   /* One whose directory is to be emptied. */
   struct Doomed {
     VaultState::TokenName name;
-    uint64_t gone_s;
+    VaultState::Gone gone;
     bool begun; /* before we asked: it may be half empty */
   };
   void note_person(const SeenToken& seen, const Verdict& who);

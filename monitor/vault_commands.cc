@@ -173,7 +173,7 @@ Status Vault::list_pins(std::vector<VaultEntry>* entries) {
   for (const Retirable& token : *retirable)
     if (auto its = all.find({PinKind::kDerived, token.name.backend, token.name.token});
         its != all.end())
-      its->second.gone_s = token.gone_s;
+      its->second.gone_s = token.gone.since_s;
   for (const auto& [name, entry] : all) entries->push_back(entry);
   return list_hidden(entries);
 }

@@ -34,12 +34,16 @@
  * has read without error, and none with another. So a file with an error takes nobody's token away.
  * A list of members that has become empty is no error; retire-after is the time to notice.
  *
+ * Days are counted from look to look, and never more than one at once: a clock that was wrong when
+ * the waiting began, or is for a moment, makes it a day shorter and no more, and a daemon that does
+ * not run lets nothing pass.
+ *
  * To destroy: the row is marked, [priv] is asked, and when it says that the directory is empty the
  * rows go. What ends in between leaves the mark, with which nobody is given the token, and the next
- * look asks once more. So a token is there whole, with its row, or it is on its way to be gone.
+ * look asks once more; if by then somebody may use it again, what is left is hidden. So a token is
+ * there whole, with its row, or on its way to be gone, or can be looked at.
  *
- * Trust: [priv] is believed that it is done. The clock is the machine's: one that went back delays,
- * one that is far ahead when we look ends the waiting.
+ * Trust: [priv] is believed that it is done. The clock is the machine's.
  */
 #include <time.h>
 
@@ -73,8 +77,7 @@ std::string spelled(const VaultState::TokenName& name) {
 
 }  // namespace
 
-/* Who sees a token that is called after persons. One that cannot be noted keeps it from retiring.
- */
+/* Who sees a token that is called after persons. */
 void Vault::note_person(const SeenToken& seen, const Verdict& who) {
   for (const SeenLayer& layer : seen.layers) {
     if (!layer.demanded || layer.layer->of_person[0] == '\0') continue;
@@ -104,8 +107,8 @@ Vault::Fate Vault::fate_of(const Retirable& token) const {
   if (!named || (!common && token.persons.empty())) return kKept;
   if (fate.mode == kRetireKeep) return fate;
   for (const VaultState::Person& person : token.persons) {
-    const bool local = person.kind == kVerdictLocal && !person.principal.starts_with("uid:");
-    const Verdict verdict = verdict_of((local ? "local:" : "") + person.principal);
+    Verdict verdict = verdict_of(person.principal);
+    verdict.kind = person.kind; /* whatever the name looks like */
     fate.used |= policy_.gives(verdict, token.name.backend, token.name.token);
   }
   return fate;
@@ -118,33 +121,40 @@ void Vault::retire_one(const Retirable& token, uint64_t now_s) {
     if (!status) log_error("%s: %s", name.c_str(), status.error().text.c_str());
     return status.ok();
   };
-  if (token.erasing && fate.mode == kRetireDestroy)
-    return doomed_.push_back({token.name, token.gone_s, true});
-  if (token.erasing) {
-    if (told(state_->forget_token(token.name, false)))
-      log_info("audit: %s was being destroyed and may be used again: what is left of it is not",
-               name.c_str());
+  VaultState::Gone gone = token.gone;
+  if (gone.erasing && fate.mode == kRetireDestroy && !fate.used)
+    return doomed_.push_back({token.name, gone, true});
+  if (gone.erasing) {
+    /* It may be whole, or half empty: nobody is given it, and it is not lost either. */
+    if (told(token.made ? state_->hide(token.name, now_s)
+                        : state_->forget_token(token.name, false)))
+      log_info(
+          "audit: %s was being destroyed when its layers, or who may use it, changed: what is "
+          "left of it was hidden",
+          name.c_str());
     return;
   }
   const bool nothing_to_hide = fate.mode == kRetireHide && !token.made;
   if (fate.used || fate.mode == kRetireKeep || nothing_to_hide) {
-    if (token.gone_s != 0 && told(state_->set_gone(token.name, 0, false)))
+    if (gone.since_s != 0 && told(state_->set_gone(token.name, {})))
       log_info("%s is kept after all", name.c_str());
     return;
   }
-  uint64_t since = token.gone_s;
-  if (since == 0 || since > now_s) {
-    since = now_s;
-    if (!told(state_->set_gone(token.name, since, false))) return;
+  const bool first = gone.since_s == 0;
+  if (!first && now_s > gone.seen_s) gone.waited_s += std::min(now_s - gone.seen_s, kDay);
+  if (first || gone.since_s > now_s) gone.since_s = now_s;
+  gone.seen_s = now_s;
+  if (!told(state_->set_gone(token.name, gone))) return;
+  if (first) {
     const std::string when = fate.days != 0 ? " after " + std::to_string(fate.days) + " days" : "";
     log_info("%s: nobody may use it any more; retire = %s%s", name.c_str(),
              fate.mode == kRetireHide ? "hide" : "destroy", when.c_str());
   }
-  if (now_s - since < fate.days * kDay) return;
-  if (fate.mode == kRetireDestroy) return doomed_.push_back({token.name, since, false});
+  if (gone.waited_s < fate.days * kDay) return;
+  if (fate.mode == kRetireDestroy) return doomed_.push_back({token.name, gone, false});
   if (told(state_->hide(token.name, now_s)))
     log_info("audit: %s was hidden: nobody may use it since %s", name.c_str(),
-             date_of(since).c_str());
+             date_of(gone.since_s).c_str());
 }
 
 /* All are looked at once; the policy does not change after that, only the time. */
@@ -155,7 +165,7 @@ void Vault::retire(uint64_t now_s) {
   doomed_.clear();
   retirable_.clear();
   for (Retirable& token : *all)
-    if (!looked_at_all_ || token.gone_s != 0) retirable_.push_back(std::move(token));
+    if (!looked_at_all_ || token.gone.since_s != 0) retirable_.push_back(std::move(token));
   looked_at_all_ = true;
   retire_some(now_s);
 }
@@ -201,14 +211,22 @@ Status Vault::ask_to_erase(const Doomed& doomed) {
   });
   if (backend == all.end() || !backend->isolates_tokens())
     return Error{0, "its backend has not isolate = token"};
-  Result<uint32_t> uid =
-      state_->uid_of(doomed.name.backend, doomed.name.token, backend->first_uid, backend->last_uid);
+  Result<std::optional<uint32_t>> uid = state_->known_uid(doomed.name.backend, doomed.name.token,
+                                                          backend->first_uid, backend->last_uid);
   if (!uid) return uid.error();
-  if (Status status = state_->set_gone(doomed.name, doomed.gone_s, true); !status) return status;
+  if (!*uid)
+    return Error{0,
+                 "it has no directory of its own; it was made when the backend had not isolate = "
+                 "token"};
+  VaultState::Gone marked = doomed.gone;
+  marked.erasing = true;
+  if (Status status = state_->set_gone(doomed.name, marked); !status) return status;
   Erase request = make_record<Erase>(RecordType::kErase);
-  request.which = {static_cast<uint32_t>(backend - all.begin()), *uid};
-  if (send_record(control_.get(), request) != RecordStatus::kOk)
+  request.which = {static_cast<uint32_t>(backend - all.begin()), **uid};
+  if (send_record(control_.get(), request) != RecordStatus::kOk) {
+    if (!doomed.begun) (void)state_->set_gone(doomed.name, doomed.gone); /* else the mark is true */
     return Error{0, "[priv] takes no record; it is tried again"};
+  }
   erasing_ = doomed;
   return ok();
 }
@@ -225,14 +243,15 @@ bool Vault::answer_erased(RecordBuffer& record) {
       status = state_->forget_token(doomed.name, true);
       if (status)
         log_info("audit: %s was destroyed: nobody was allowed to use it since %s", name.c_str(),
-                 date_of(doomed.gone_s).c_str());
+                 date_of(doomed.gone.since_s).c_str());
       break;
     case kEraseBusy:
       log_info("%s is not destroyed yet: somebody is connected who could use it", name.c_str());
+      if (replaced_) break; /* the mark may be another vault's by now */
       if (doomed.begun)
         look_again_in(kSoonMs);
       else
-        status = state_->set_gone(doomed.name, doomed.gone_s, false);
+        status = state_->set_gone(doomed.name, doomed.gone);
       break;
     default:
       log_error("%s is not destroyed yet: its directory could not be emptied", name.c_str());

@@ -61,8 +61,8 @@ constexpr char kLaterTables[] =
     " kind INTEGER NOT NULL, principal TEXT NOT NULL,"
     " PRIMARY KEY (backend, token, kind, principal)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS gone (backend TEXT NOT NULL, token TEXT NOT NULL,"
-    " since INTEGER NOT NULL, erasing INTEGER NOT NULL, PRIMARY KEY (backend, token))"
-    " STRICT, WITHOUT ROWID;"
+    " since INTEGER NOT NULL, seen INTEGER NOT NULL, waited INTEGER NOT NULL,"
+    " erasing INTEGER NOT NULL, PRIMARY KEY (backend, token)) STRICT, WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS hidden (id TEXT NOT NULL PRIMARY KEY, backend TEXT NOT NULL,"
     " token TEXT NOT NULL, pin_size INTEGER NOT NULL, key INTEGER NOT NULL,"
     " user_key INTEGER NOT NULL, next_key INTEGER NOT NULL, since INTEGER NOT NULL)"
@@ -203,18 +203,26 @@ Status VaultState::know_key(uint32_t number, const std::string& fingerprint) {
 
 /* ---- uids */
 
+Result<std::optional<uint32_t>> VaultState::known_uid(const std::string& backend,
+                                                      const std::string& token, uint32_t first,
+                                                      uint32_t last) {
+  Statement known(database_, "SELECT uid FROM scope WHERE backend = ? AND token = ?");
+  const int answer = known.bind(1, backend).bind(2, token).step();
+  if (answer == SQLITE_DONE) return std::optional<uint32_t>();
+  if (answer != SQLITE_ROW) return error();
+  const int64_t uid = known.number(0);
+  if (uid < first || uid > last)
+    return Error{0, "its uid is " + std::to_string(uid) + ", which is not of uids = " +
+                        std::to_string(first) + "-" + std::to_string(last)};
+  return std::optional<uint32_t>(static_cast<uint32_t>(uid));
+}
+
 Result<uint32_t> VaultState::find_or_give(const std::string& backend, const std::string& token,
                                           uint32_t first, uint32_t last) {
   const std::string range = std::to_string(first) + "-" + std::to_string(last);
-  Statement known(database_, "SELECT uid FROM scope WHERE backend = ? AND token = ?");
-  int answer = known.bind(1, backend).bind(2, token).step();
-  if (answer == SQLITE_ROW) {
-    const int64_t uid = known.number(0);
-    if (uid < first || uid > last)
-      return Error{0, "its uid is " + std::to_string(uid) + ", which is not of uids = " + range};
-    return static_cast<uint32_t>(uid);
-  }
-  if (answer != SQLITE_DONE) return error();
+  Result<std::optional<uint32_t>> known = known_uid(backend, token, first, last);
+  if (!known) return known.error();
+  if (*known) return **known;
   Statement highest(database_, "SELECT max(uid) FROM scope WHERE uid BETWEEN ? AND ?");
   if (highest.bind(1, uint64_t{first}).bind(2, uint64_t{last}).step() != SQLITE_ROW) return error();
   const int64_t next = highest.is_null(0) ? first : highest.number(0) + 1;

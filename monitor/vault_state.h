@@ -72,6 +72,9 @@ class VaultState {
    */
   Result<uint32_t> uid_of(const std::string& backend, const std::string& token, uint32_t first,
                           uint32_t last);
+  /* The same of one that has been given; nothing: none has. */
+  Result<std::optional<uint32_t>> known_uid(const std::string& backend, const std::string& token,
+                                            uint32_t first, uint32_t last);
 
   struct DemandedToken {
     std::string id; /* 32 hexadecimal digits */
@@ -107,10 +110,17 @@ class VaultState {
     uint32_t kind; /* VerdictKind */
     std::string principal;
   };
+  /* That nobody may use it; times are of CLOCK_REALTIME. */
+  struct Gone {
+    uint64_t since_s = 0;  /* 0: somebody may */
+    uint64_t seen_s = 0;   /* when the vault looked last */
+    uint64_t waited_s = 0; /* what has passed since, from look to look */
+    bool erasing = false;  /* [priv] was asked to empty its directory */
+  };
   struct Retirable {
     TokenName name;
-    bool made = false, erasing = false;
-    uint64_t gone_s = 0; /* CLOCK_REALTIME; 0: somebody may use it */
+    bool made = false;
+    Gone gone = {};
     std::vector<Person> persons = {};
   };
   struct HiddenToken {
@@ -123,8 +133,7 @@ class VaultState {
   Status note_person(const TokenName& name, const Person& person);
   /* All tokens on demand but those that are hidden. */
   Result<std::vector<Retirable>> retirable();
-  /* since_s 0: somebody may use it again. */
-  Status set_gone(const TokenName& name, uint64_t since_s, bool erasing);
+  Status set_gone(const TokenName& name, const Gone& gone);
   /* It has been made. Whoever asks for the name from now on has another token. */
   Status hide(const TokenName& name, uint64_t now_s);
   Result<std::vector<HiddenToken>> hidden();

@@ -49,14 +49,17 @@ Status VaultState::note_person(const TokenName& name, const Person& person) {
 Result<std::vector<VaultState::Retirable>> VaultState::retirable() {
   std::map<TokenName, Retirable> all;
   Statement tokens(database_,
-                   "SELECT token.backend, token.token, made, coalesce(since, 0),"
-                   " coalesce(erasing, 0) FROM token LEFT JOIN gone"
+                   "SELECT token.backend, token.token, made, coalesce(since, 0), coalesce(seen, 0),"
+                   " coalesce(waited, 0), coalesce(erasing, 0) FROM token LEFT JOIN gone"
                    " ON gone.backend = token.backend AND gone.token = token.token");
   int answer;
   while ((answer = tokens.step()) == SQLITE_ROW) {
     const TokenName name{tokens.text(0), tokens.text(1)};
-    all[name] = {name, tokens.number(2) != 0, tokens.number(4) != 0,
-                 static_cast<uint64_t>(std::max<int64_t>(tokens.number(3), 0))};
+    auto seconds = [&tokens](int column) {
+      return static_cast<uint64_t>(std::max<int64_t>(tokens.number(column), 0));
+    };
+    const Gone gone{seconds(3), seconds(4), seconds(5), tokens.number(6) != 0};
+    all[name] = {name, tokens.number(2) != 0, gone};
   }
   if (answer != SQLITE_DONE) return error();
   Statement persons(database_, "SELECT backend, token, kind, principal FROM person");
@@ -69,14 +72,15 @@ Result<std::vector<VaultState::Retirable>> VaultState::retirable() {
   return list;
 }
 
-Status VaultState::set_gone(const TokenName& name, uint64_t since_s, bool erasing) {
+Status VaultState::set_gone(const TokenName& name, const Gone& gone) {
   return transaction([&]() -> Status {
     Statement remove(database_, "DELETE FROM gone WHERE backend = ? AND token = ?");
     if (remove.bind(1, name.backend).bind(2, name.token).step() != SQLITE_DONE) return error();
-    if (since_s == 0) return ok();
-    Statement put(database_, "INSERT INTO gone VALUES (?, ?, ?, ?)");
-    put.bind(1, name.backend).bind(2, name.token).bind(3, since_s);
-    if (put.bind(4, uint64_t{erasing}).step() != SQLITE_DONE) return error();
+    if (gone.since_s == 0) return ok();
+    Statement put(database_, "INSERT INTO gone VALUES (?, ?, ?, ?, ?, ?)");
+    put.bind(1, name.backend).bind(2, name.token).bind(3, gone.since_s).bind(4, gone.seen_s);
+    put.bind(5, gone.waited_s);
+    if (put.bind(6, uint64_t{gone.erasing}).step() != SQLITE_DONE) return error();
     return ok();
   });
 }

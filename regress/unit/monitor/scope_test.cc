@@ -339,7 +339,7 @@ BOOST_AUTO_TEST_CASE(retirement) {
   } const good[] = {
       {"on-demand = yes", kRetireKeep, 0, "with a derived PIN, line"},
       {"on-demand = yes retire = keep", kRetireKeep, 0, "with a derived PIN, line"},
-      {"on-demand = yes retire = hide", kRetireHide, 0, "PIN, hidden once nobody may use it, line"},
+      {"on-demand = yes retire = hide", kRetireHide, 1, "PIN, hidden once nobody may use it for 1 day, line"},
       {"on-demand = yes retire = hide retire-after = 7", kRetireHide, 7,
        "PIN, hidden once nobody may use it for 7 days, line"},
       {"on-demand = yes retire = destroy retire-after = 36500", kRetireDestroy, 36500,
@@ -373,7 +373,7 @@ BOOST_AUTO_TEST_CASE(retirement) {
   BOOST_TEST(bad(text(destroy), "add retire-after = DAYS"));
   BOOST_TEST(bad(text(destroy + "retire-after = 0"), "write a number from 1 to 36500"));
   BOOST_TEST(bad(text(destroy + "retire-after = 36501"), "write a number from 1 to 36500"));
-  BOOST_TEST(bad(text(demand + "retire = hide retire-after = x"), "a number from 0 to 36500"));
+  BOOST_TEST(bad(text(demand + "retire = hide retire-after = x"), "a number from 1 to 36500"));
   BOOST_TEST(bad(text(destroy + "retire-after = 30", "user = \"64010:64010\""),
                  "'people' has not isolate = token; add that there, or write retire = hide"));
 }

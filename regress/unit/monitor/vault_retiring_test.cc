@@ -165,6 +165,11 @@ struct Fixture {
     vault->retire(now_s);
     return asked();
   }
+  /* As a vault does that looks once a day in between. */
+  uint32_t retire_daily(uint64_t from_s, uint64_t now_s) {
+    for (uint64_t at = from_s + kDay; at < now_s; at += kDay) BOOST_TEST(retire(at) == 0u);
+    return retire(now_s);
+  }
   void answer(EraseOutcome outcome) {
     Erase record = make_record<Erase>(RecordType::kErased);
     record.outcome = outcome;
@@ -196,7 +201,7 @@ Fixture::Seen begin(const Place& place, RetireMode retire, uint32_t days) {
 }
 uint64_t gone(const Place& place, const std::string& token = "own of uid:1") {
   for (const auto& one : *place.state()->retirable())
-    if (one.name.token == token) return one.gone_s;
+    if (one.name.token == token) return one.gone.since_s;
   return 1; /* it is not there */
 }
 size_t hidden(const Place& place) { return place.state()->hidden()->size(); }
@@ -269,7 +274,7 @@ BOOST_AUTO_TEST_CASE(hidden_after_days) {
     Fixture without(place, sample(kRetireHide, 3, kTwo));
     without.retire(kNow);
     BOOST_TEST(gone(place) == kNow);
-    without.retire(kNow + 3 * kDay - 1);
+    without.retire_daily(kNow, kNow + 3 * kDay - 1);
     BOOST_TEST(hidden(place) == 0u);
   }
   {
@@ -280,7 +285,7 @@ BOOST_AUTO_TEST_CASE(hidden_after_days) {
   }
   Fixture without(place, sample(kRetireHide, 3, kTwo));
   without.retire(kNow + 4 * kDay); /* the days begin anew */
-  without.retire(kNow + 7 * kDay - 1);
+  without.retire_daily(kNow + 4 * kDay, kNow + 7 * kDay - 1);
   BOOST_TEST(hidden(place) == 0u);
   without.retire(kNow + 7 * kDay);
   BOOST_TEST(hidden(place) == 1u);
@@ -310,7 +315,7 @@ BOOST_AUTO_TEST_CASE(destroyed_after_days) {
     Fixture without(place, sample(kRetireDestroy, 30, kTwo));
     BOOST_TEST(without.retire(kNow) == 0u);
     BOOST_TEST(gone(place) == kNow);
-    BOOST_TEST(without.retire(kNow + 30 * kDay - 1) == 0u);
+    BOOST_TEST(without.retire_daily(kNow, kNow + 30 * kDay - 1) == 0u);
     BOOST_TEST(without.retire(kNow + 30 * kDay) == kFirstUid);
     BOOST_TEST(without.retire(kNow + 30 * kDay) == 0u); /* it waits for the answer */
     BOOST_TEST(gone(place) == kNow);                    /* until then the rows are there */
@@ -336,11 +341,35 @@ BOOST_AUTO_TEST_CASE(a_clock_that_goes_back) {
   without.retire(kNow);
   without.retire(kNow - 100 * kDay);
   BOOST_TEST(gone(place) == kNow - 100 * kDay);
-  BOOST_TEST(without.retire(kNow - 98 * kDay - 1) == 0u);
+  BOOST_TEST(without.retire_daily(kNow - 100 * kDay, kNow - 98 * kDay - 1) == 0u);
   BOOST_TEST(without.retire(kNow - 98 * kDay) == kFirstUid);
 }
 
-/* The vault ends when the directory is half empty; who comes back does not get that. */
+/* A machine that takes itself to be in 1970 until it hears otherwise, or for a moment in 2100. */
+BOOST_AUTO_TEST_CASE(a_clock_that_leaps) {
+  Place place;
+  begin(place, kRetireDestroy, 3);
+  Fixture without(place, sample(kRetireDestroy, 3, kTwo));
+  BOOST_TEST(without.retire(kDay) == 0u);
+  BOOST_TEST(without.retire(kNow) == 0u);
+  BOOST_TEST(without.retire(kNow + 50000 * kDay) == 0u);
+  BOOST_TEST(without.retire(kNow + 60) == 0u);
+  BOOST_TEST(without.retire(kNow + kDay + 59) == 0u);
+  BOOST_TEST(without.retire(kNow + kDay + 60) == kFirstUid);
+}
+
+/* While it had no directory of its own, others' files were beside it. */
+BOOST_AUTO_TEST_CASE(made_without_a_directory) {
+  Place place;
+  begin(place, kRetireDestroy, 1);
+  place.sql("DELETE FROM scope");
+  Fixture without(place, sample(kRetireDestroy, 1, kTwo));
+  without.retire(kNow);
+  BOOST_TEST(without.retire(kNow + kDay) == 0u);
+  BOOST_TEST(gone(place) == kNow);
+}
+
+/* The vault ends when the directory is half empty: it is asked again, until it is empty. */
 BOOST_AUTO_TEST_CASE(an_end_in_the_middle) {
   Place place;
   const Fixture::Seen first = begin(place, kRetireDestroy, 1);
@@ -350,13 +379,30 @@ BOOST_AUTO_TEST_CASE(an_end_in_the_middle) {
     BOOST_TEST(without.retire(kNow + kDay) == kFirstUid);
   }
   for (EraseOutcome outcome : {kEraseBusy, kEraseFailed, kEraseDone}) {
-    Fixture back(place, sample(kRetireDestroy, 1, kBoth));
-    BOOST_TEST(back.connect("uid:1").ids.size() == 1u); /* the club's */
-    BOOST_TEST(back.retire(kNow + kDay) == kFirstUid);  /* it is asked again */
-    back.answer(outcome);
-    BOOST_TEST((back.connect("uid:1").ids.size() == 2u) == (outcome == kEraseDone));
+    Fixture without(place, sample(kRetireDestroy, 1, kTwo));
+    BOOST_TEST(without.retire(kNow + kDay) == kFirstUid);
+    without.answer(outcome);
+    BOOST_TEST((gone(place) == 1u) == (outcome == kEraseDone));
   }
   Fixture back(place, sample(kRetireDestroy, 1, kBoth));
+  const Fixture::Seen again = back.connect("uid:1");
+  BOOST_REQUIRE(again.ids.size() == 2u);
+  BOOST_TEST((again.ids[0] != first.ids[0] && !again.made[0]));
+}
+
+/* Who comes back when it has begun gets another, and what is left is there to be looked at. */
+BOOST_AUTO_TEST_CASE(back_in_the_middle) {
+  Place place;
+  const Fixture::Seen first = begin(place, kRetireDestroy, 1);
+  {
+    Fixture without(place, sample(kRetireDestroy, 1, kTwo));
+    without.retire(kNow);
+    BOOST_TEST(without.retire(kNow + kDay) == kFirstUid);
+  }
+  Fixture back(place, sample(kRetireDestroy, 1, kBoth));
+  BOOST_TEST(back.connect("uid:1").ids.size() == 1u); /* the club's, until it has been looked at */
+  BOOST_TEST(back.retire(kNow + kDay) == 0u);
+  BOOST_TEST(hidden(place) == 1u);
   const Fixture::Seen again = back.connect("uid:1");
   BOOST_REQUIRE(again.ids.size() == 2u);
   BOOST_TEST((again.ids[0] != first.ids[0] && !again.made[0]));
@@ -394,6 +440,7 @@ BOOST_AUTO_TEST_CASE(kept_after_all_when_it_is_half_gone) {
   const Fixture::Seen again = back.connect("uid:1");
   BOOST_REQUIRE(again.ids.size() == 2u);
   BOOST_TEST((again.ids[0] != first.ids[0] && !again.made[0]));
+  BOOST_TEST(hidden(place) == 1u);
 }
 
 /* One after the other, and the answer to none that was not asked. */
@@ -417,7 +464,7 @@ BOOST_AUTO_TEST_CASE(several) {
   BOOST_TEST((uids == std::vector<uint32_t>{kFirstUid, kFirstUid + 1, kFirstUid + 2}));
   const auto left = *place.state()->retirable();
   BOOST_REQUIRE(left.size() == 1u);
-  BOOST_TEST(left[0].erasing);
+  BOOST_TEST(left[0].gone.erasing);
 }
 
 /* More than are looked at in one go. */
