@@ -394,7 +394,7 @@ struct NetStart {
   uint64_t connection;     /* for the log */
   uint32_t idle_timeout_s; /* close when the client has called nothing for so long; 0: never */
   uint32_t encodings;      /* that are taken: encoding_bit()s (encoding.h) */
-  char peer[64]; /* address and port as text */
+  char peer[64];           /* address and port as text */
 };
 
 struct MonitorStart {

@@ -136,7 +136,7 @@ const Attempt kAttempts[] = {
      [] { return sys(SYS_openat, num(AT_FDCWD), at("/etc"), O_RDONLY | O_DIRECTORY); }, true,
      kLooks, kBlind, ENOENT},
     {"open to write", [] { return sys(SYS_openat, num(AT_FDCWD), at("/dev/null"), O_WRONLY); },
-     true, set({Program::kBackend, Program::kRemote, Program::kVaultState}), kBlind, ENOENT},
+     true, kFiles, kBlind, ENOENT},
     {"rename", [] { return sys(SYS_rename, at("/proc/x"), at("/proc/y")); }, false, kBackend},
     {"remove", [] { return sys(SYS_unlinkat, num(AT_FDCWD), at("/proc/x"), 0); }, false,
      set({Program::kBackend, Program::kVaultState, Program::kEraser})},
