@@ -26,9 +26,8 @@
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
-#include <cstdio>
-#include <filesystem>
 
+#include "../common/temp_dir.h"
 #include "client_config.h"
 
 namespace {
@@ -36,22 +35,10 @@ namespace {
 using namespace mp11;
 using namespace mp11::client;
 
-/* A private directory with files in it. */
-struct Files {
-  Files() {
-    char name[] = "/tmp/multip11-client.XXXXXX";
-    BOOST_REQUIRE(mkdtemp(name) != nullptr);
-    directory = name;
-  }
-  ~Files() { std::filesystem::remove_all(directory); }
-  std::string write(const std::string& name, const std::string& text, mode_t mode = 0600) {
-    std::string path = directory + "/" + name;
-    FILE* file = fopen(path.c_str(), "w");
-    BOOST_REQUIRE(file != nullptr);
-    fputs(text.c_str(), file);
-    fclose(file);
-    chmod(path.c_str(), mode);
-    return path;
+/* Files of a user's, and what is said of them. */
+struct Files : test::TempDir {
+  std::string write(const std::string& name, const std::string& text, mode_t mode = 0600) const {
+    return TempDir::write(name, text, mode);
   }
   /* The error of a file with that text, without its path. */
   std::string error(const std::string& text) {
@@ -70,7 +57,6 @@ struct Files {
     BOOST_REQUIRE_MESSAGE(config.ok(), config.error().text);
     return *config;
   }
-  std::string directory;
 };
 
 BOOST_FIXTURE_TEST_SUITE(config, Files)
@@ -205,7 +191,7 @@ BOOST_AUTO_TEST_CASE(places) {
   BOOST_TEST(!config->backend.has_value());
 
   p.system_file = write("system", "server = \"tcp://system\"\nlog-level = quiet\n");
-  p.user_file = directory + "/none";
+  p.user_file = file("none");
   config = load_config(p);
   BOOST_TEST(config->backend->address == "system:4611");
   p.user_file = write("user", "backend b { module = /bin/sh }\n");
@@ -229,7 +215,7 @@ BOOST_AUTO_TEST_CASE(places) {
   p.server = "only";
   BOOST_TEST(!load_config(p).ok());
   p.server.clear();
-  p.only_file = directory + "/none";
+  p.only_file = file("none");
   BOOST_TEST(!load_config(p).ok());
 }
 
@@ -245,7 +231,7 @@ BOOST_AUTO_TEST_CASE(files_of_others) {
     BOOST_REQUIRE(chown(p.only_file.c_str(), 12345, 0) == 0);
     BOOST_TEST(load_config(p).error().text.find("somebody else") != std::string::npos);
   }
-  p.only_file = directory;
+  p.only_file = path();
   BOOST_TEST(load_config(p).error().text.find("regular file") != std::string::npos);
 }
 

@@ -36,21 +36,20 @@
 #include <cstring>
 #include <fstream>
 
+#include "../common/temp_dir.h"
+
 using namespace mp11;
 
 namespace {
 
 struct Place {
   Place() {
-    BOOST_REQUIRE(::mkdtemp(path) != nullptr);
     BOOST_REQUIRE(::mkdir(at("token").c_str(), 0700) == 0);
     BOOST_REQUIRE(::mkdir(at("other").c_str(), 0700) == 0);
     write("other/key");
   }
-  ~Place() {
-    (void)!std::system((std::string("chmod -R u+rwx ") + path + "; rm -r " + path).c_str());
-  }
-  std::string at(const std::string& name) const { return std::string(path) + "/" + name; }
+  ~Place() { (void)!std::system(("chmod -R u+rwx " + dir.path()).c_str()); }
+  std::string at(const std::string& name) const { return dir.file(name); }
   void write(const std::string& name) const { std::ofstream(at(name)) << "x"; }
   bool there(const std::string& name) const {
     struct stat st;
@@ -58,7 +57,7 @@ struct Place {
   }
   /* Nothing is left in it but itself. */
   bool empty() const { return ::rmdir(at("token").c_str()) == 0; }
-  char path[40] = "/tmp/multip11-eraser.XXXXXX";
+  test::TempDir dir;
 };
 
 }  // namespace

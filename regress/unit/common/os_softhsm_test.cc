@@ -39,6 +39,7 @@
 #include "os_process.h"
 #include "os_sandbox.h"
 #include "os_test_util.h"
+#include "temp_dir.h"
 
 using namespace mp11;
 using test::in_child;
@@ -73,9 +74,9 @@ void confine(const TempDir& dir) {
   for (const char* path :
        {"/usr/lib", "/lib", "/lib64", "/usr/lib64", "/etc/ld.so.cache", "/dev/urandom"})
     spec.paths.push_back({path, PathAccess::kRead, true});
-  spec.paths.push_back({dir / "softhsm2.conf", PathAccess::kRead});
-  spec.paths.push_back({dir / "openssl.cnf", PathAccess::kRead});
-  spec.paths.push_back({dir / "tokens", PathAccess::kReadWriteCreate});
+  spec.paths.push_back({dir.file("softhsm2.conf"), PathAccess::kRead});
+  spec.paths.push_back({dir.file("openssl.cnf"), PathAccess::kRead});
+  spec.paths.push_back({dir.file("tokens"), PathAccess::kReadWriteCreate});
   auto entered = landlock_enter(spec);
   if (!entered) ::dprintf(2, "%s\n", entered.error().text.c_str());
   CHILD_CHECK(entered.ok());
@@ -183,8 +184,8 @@ void encrypt_with_des(CK_FUNCTION_LIST* p11, CK_SESSION_HANDLE session) {
 }
 
 int work(const std::string& module, const TempDir& dir) {
-  CHILD_CHECK(::setenv("SOFTHSM2_CONF", (dir / "softhsm2.conf").c_str(), 1) == 0);
-  CHILD_CHECK(::setenv("OPENSSL_CONF", (dir / "openssl.cnf").c_str(), 1) == 0);
+  CHILD_CHECK(::setenv("SOFTHSM2_CONF", dir.file("softhsm2.conf").c_str(), 1) == 0);
+  CHILD_CHECK(::setenv("OPENSSL_CONF", dir.file("openssl.cnf").c_str(), 1) == 0);
   confine(dir);
   CK_FUNCTION_LIST* p11 = load(module);
   CK_SLOT_ID slot = 0;
@@ -227,15 +228,15 @@ BOOST_AUTO_TEST_CASE(works_in_the_backend_sandbox) {
     return;
   }
   TempDir dir;
-  std::ofstream(dir / "softhsm2.conf") << "directories.tokendir = " << dir / "tokens"
-                                       << "\n"
-                                       << "objectstore.backend = file\nlog.level = DEBUG\n";
-  std::ofstream(dir / "openssl.cnf") << "openssl_conf = start\n[start]\nproviders = providers\n"
-                                        "[providers]\ndefault = on\nlegacy = on\n"
-                                        "[on]\nactivate = 1\n";
-  BOOST_REQUIRE(::mkdir((dir / "tokens").c_str(), 0700) == 0);
+  std::ofstream(dir.file("softhsm2.conf"))
+      << "directories.tokendir = " << dir.file("tokens") << "\n"
+      << "objectstore.backend = file\nlog.level = DEBUG\n";
+  std::ofstream(dir.file("openssl.cnf")) << "openssl_conf = start\n[start]\nproviders = providers\n"
+                                            "[providers]\ndefault = on\nlegacy = on\n"
+                                            "[on]\nactivate = 1\n";
+  BOOST_REQUIRE(::mkdir(dir.file("tokens").c_str(), 0700) == 0);
   BOOST_REQUIRE(::chmod(dir.path().c_str(), 0755) == 0);
-  if (::geteuid() == 0) BOOST_REQUIRE(::chown((dir / "tokens").c_str(), 65533, 65534) == 0);
+  if (::geteuid() == 0) BOOST_REQUIRE(::chown(dir.file("tokens").c_str(), 65533, 65534) == 0);
   auto child = in_child([&] { return work(module, dir); });
   BOOST_TEST(child.exited(0), child.describe());
 }

@@ -39,6 +39,7 @@
 #include "os_memfd.h"
 #include "os_process.h"
 #include "os_test_util.h"
+#include "temp_dir.h"
 
 using namespace mp11;
 using test::in_child;
@@ -55,8 +56,8 @@ int try_open(const std::string& path, int flags) {
 
 struct Tree {
   TempDir dir;
-  std::string read = dir / "read", write = dir / "write", create = dir / "create",
-              other = dir / "other";
+  std::string read = dir.file("read"), write = dir.file("write"), create = dir.file("create"),
+              other = dir.file("other");
   Tree() {
     ::chmod(dir.path().c_str(), 0755);
     for (const auto& path : {read, write, create, other}) {
@@ -69,7 +70,7 @@ struct Tree {
     spec.paths = {{read, PathAccess::kRead},
                   {write, PathAccess::kReadWrite},
                   {create, PathAccess::kReadWriteCreate},
-                  {dir / "absent", PathAccess::kRead, true}};
+                  {dir.file("absent"), PathAccess::kRead, true}};
     return spec;
   }
 };
@@ -258,8 +259,8 @@ BOOST_AUTO_TEST_CASE(copy_of_a_file) {
   TempDir dir;
   std::string text(200000, 'k');
   text += "end";
-  write_file(dir / "file", text);
-  UniqueFd file(::open((dir / "file").c_str(), O_RDONLY | O_CLOEXEC));
+  write_file(dir.file("file"), text);
+  UniqueFd file(::open(dir.file("file").c_str(), O_RDONLY | O_CLOEXEC));
   auto fd = sealed_copy("copy", file.get(), text.size());
   BOOST_REQUIRE(fd.ok());
   auto back = read_sealed_memfd(fd->get(), text.size());

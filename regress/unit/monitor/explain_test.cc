@@ -25,15 +25,11 @@
  * an administrator believes something else than what the daemon does. */
 #include "explain.h"
 
-#include <sys/stat.h>
-
-#include <boost/test/unit_test.hpp>
-#include <cstdlib>
-#include <fstream>
-
+#include "config_fixture.h"
 #include "token_uri.h"
 
 using namespace mp11;
+using config_test::ConfigDir;
 
 namespace {
 
@@ -41,22 +37,15 @@ namespace {
 class Configured {
  public:
   explicit Configured(std::string text) {
-    char pattern[] = "/tmp/multip11-explain.XXXXXX";
-    path_ = ::mkdtemp(pattern);
-    write("module.so", "x", 0644);
-    write("pin", "1234\n", 0600);
-    write("staff", "uid:7\nbob@R\n", 0644);
-    text = kHead + text;
-    put(&text, "MODULE", path_ + "/module.so");
-    put(&text, "PIN_FILE", "file:" + path_ + "/pin");
-    put(&text, "STAFF", path_ + "/staff");
-    write("conf", text, 0644);
-    LoadedConfig loaded = load_config({path_ + "/conf", {}});
+    text = config_test::kUsers + std::string(config_test::kListener) + kBackends + text;
+    put(&text, "MODULE", dir_.file("module.so"));
+    put(&text, "PIN_FILE", "file:" + dir_.write("pin", "1234\n", 0600));
+    put(&text, "STAFF", dir_.write("staff", "uid:7\nbob@R\n"));
+    LoadedConfig loaded = config_test::load(dir_, text);
     for (const std::string& error : loaded.errors) BOOST_TEST_MESSAGE(error);
     BOOST_REQUIRE(loaded.config);
     config = std::move(*loaded.config);
   }
-  ~Configured() { (void)!std::system(("rm -r " + path_).c_str()); }
 
   /* The answer, or "error: " and what is wrong. */
   std::string ask(const std::vector<std::string>& parts) {
@@ -75,25 +64,18 @@ class Configured {
   bool yes = false;
 
  private:
-  static constexpr const char* kHead =
-      "users { auth = \"64001:64001\" vault = \"64002:64002\" monitor = \"64003:64003\"\n"
-      "  net = \"64004:64004\" log = \"64005:64005\" }\n"
-      "listener here { path = \"/tmp/nowhere.sock\" peer-uid = yes }\n"
+  static constexpr const char* kBackends =
       "backend hsm { module = MODULE user = \"64010:64010\" }\n"
       "backend soft { module = MODULE user = \"64011:64011\" }\n"
       "backend open { module = MODULE user = \"64012:64012\" transparent = yes\n"
       "  allow = {\"uid:5\"} }\n"
-      "group staff { file = STAFF }\n"; /* 8 lines */
+      "group staff { file = STAFF }\n"; /* with what is before: 8 lines */
 
   static void put(std::string* text, const std::string& word, const std::string& what) {
     for (size_t at; (at = text->find(word)) != text->npos;)
       text->replace(at, word.size(), "\"" + what + "\"");
   }
-  void write(const std::string& name, const std::string& text, mode_t mode) const {
-    std::ofstream(path_ + "/" + name) << text;
-    ::chmod((path_ + "/" + name).c_str(), mode);
-  }
-  std::string path_;
+  const ConfigDir dir_;
 };
 
 bool has(const std::string& text, const std::string& part) {

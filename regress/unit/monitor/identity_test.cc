@@ -26,14 +26,15 @@
  * failed, somebody would be offered an identity that the configuration does not give to him, or
  * would get more than [priv] was told.
  */
-#include <boost/test/unit_test.hpp>
+#include <algorithm>
 #include <cstring>
 
 #include "explain.h"
 #include "policy.h"
-#include "vault.h"
+#include "vault_fixture.h"
 
 using namespace mp11;
+using namespace mp11::vault_test;
 
 namespace {
 
@@ -74,12 +75,6 @@ Config sample() {
   return c;
 }
 
-Policy policy_of(const Config& config) {
-  auto policy = Policy::read(serialise_policy(config));
-  BOOST_REQUIRE_MESSAGE(policy.ok(), policy.error().text);
-  return std::move(*policy);
-}
-
 std::string acting(const Policy& policy, const std::string& who) {
   std::string all;
   for (const Policy::Acting& one : policy.may_act_as(verdict_of(who)))
@@ -90,52 +85,19 @@ std::string acting(const Policy& policy, const std::string& who) {
 /* A vault, and what it says to [priv] and to the monitor of one who has connected. */
 struct Told {
   Told(const Config& config, const std::string& who) {
-    EventLoop loop(std::move(*EventLoop::create()));
-    auto pair = record_pair(), with_monitor = record_pair(), with_auth = record_pair();
-    BOOST_REQUIRE((pair.ok() && with_monitor.ok() && with_auth.ok()));
-    Vault vault(&loop, policy_of(config), nullptr, MasterKeys(), std::move(pair->second));
-    auto connection = make_record<VaultConnection>(RecordType::kVaultConnection);
-    connection.connection = 5;
-    connection.verdict = verdict_of(who);
-    const bool local = connection.verdict.kind == kVerdictLocal;
-    connection.has_verdict = local;
-    int fds[] = {with_monitor->first.get(), with_auth->first.get()};
-    BOOST_REQUIRE(
-        (send_record(pair->first.get(), connection, {fds, local ? 1u : 2u}) == RecordStatus::kOk));
-    turn(&loop);
-    Verdict verdict = verdict_of(who);
-    verdict.expires_s = 4000000000u;
-    if (!local) send_record(with_auth->second.get(), verdict);
-    turn(&loop);
-    RecordBuffer record;
-    BOOST_REQUIRE((record.receive(pair->first.get(), true) == RecordStatus::kOk));
-    const Allow* allow = record.as<Allow>(RecordType::kAllow);
-    BOOST_REQUIRE(allow != nullptr);
-    BOOST_TEST(std::string(allow->verdict.principal) == connection.verdict.principal);
-    for (uint32_t i = 0; i < allow->count; i++)
-      backends += std::to_string(allow->backends[i].backend);
-    auto allowed = make_record<ConnectionName>(RecordType::kAllowed);
-    allowed.connection = 5;
-    send_record(pair->first.get(), allowed);
-    for (bool end = false; !end;) {
-      turn(&loop);
-      BOOST_REQUIRE((record.receive(with_monitor->second.get(), true) == RecordStatus::kOk));
-      if (const auto* token = record.as<PortfolioToken>(RecordType::kPortfolioToken))
-        add("\n" + std::to_string(token->slot) + " [" + token->label + "] " + token->serial + " " +
-            token->identity + ":");
-      if (const auto* layer = record.as<PortfolioLayer>(RecordType::kPortfolioLayer))
-        add(" " + std::to_string(layer->backend) + "/" + layer->at_backend.label);
-      end = record.as<PortfolioEnd>(RecordType::kPortfolioEnd) != nullptr;
+    VaultFixture f(config);
+    const Seen seen = f.connect(who);
+    BOOST_TEST(seen.allow.verdict.principal == std::string(verdict_of(who).principal));
+    for (uint32_t i = 0; i < seen.allow.count; i++)
+      backends += std::to_string(seen.allow.backends[i].backend);
+    for (const auto& [token, layers] : seen.tokens) {
+      portfolio += "\n" + std::to_string(token.slot) + " [" + token.label + "] " + token.serial +
+                   " " + token.identity + ":";
+      for (const SeenLayer& layer : layers)
+        portfolio += " " + std::to_string(layer.row.backend) + "/" + layer.row.at_backend.label;
     }
-    BOOST_TEST((record.receive(pair->first.get(), true) == RecordStatus::kAgain));
+    BOOST_TEST((f.look(f.control) == RecordStatus::kAgain));
   }
-  static void turn(EventLoop* loop) {
-    for (int i = 0; i < 10; i++) {
-      loop->after(0, [] {});
-      loop->run_once();
-    }
-  }
-  void add(const std::string& text) { portfolio += text; }
   size_t variants() const {
     return static_cast<size_t>(std::count(portfolio.begin(), portfolio.end(), '\n'));
   }

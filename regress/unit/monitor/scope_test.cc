@@ -27,46 +27,25 @@
  * library that one of them has broken.
  */
 #include <sys/stat.h>
-#include <unistd.h>
 
-#include <boost/test/unit_test.hpp>
 #include <cstring>
 #include <fstream>
-#include <set>
 
+#include "config_fixture.h"
 #include "explain.h"
 #include "person_text.h"
-#include "vault.h"
+#include "vault_fixture.h"
 
 using namespace mp11;
+using namespace mp11::vault_test;
+using config_test::ConfigDir;
+using config_test::kListener;
+using config_test::kUsers;
+using config_test::load;
+using config_test::read_back;
+using config_test::require_good;
 
 namespace {
-
-class TempDir {
- public:
-  TempDir() {
-    char pattern[] = "/tmp/multip11-scope.XXXXXX";
-    path_ = ::mkdtemp(pattern);
-    std::ofstream(file("module.so")) << "x";
-    ::mkdir(file("skeleton").c_str(), 0755);
-  }
-  ~TempDir() { (void)!std::system(("rm -r " + path_).c_str()); }
-  std::string file(const std::string& name) const { return path_ + "/" + name; }
-  LoadedConfig load(const std::string& text) const {
-    std::ofstream(file("conf")) << text;
-    ::chmod(file("conf").c_str(), 0644);
-    return load_config({file("conf"), {}});
-  }
-
- private:
-  std::string path_;
-};
-
-std::unique_ptr<VaultState> open_state(const TempDir& dir) {
-  Result<std::unique_ptr<VaultState>> state = VaultState::open(dir.file("state.db"));
-  BOOST_REQUIRE_MESSAGE(state.ok(), (state.ok() ? "" : state.error().text));
-  return std::move(*state);
-}
 
 uint32_t uid_of(VaultState* state, const std::string& backend, const std::string& token,
                 uint32_t first = 70000, uint32_t last = 70003) {
@@ -78,10 +57,6 @@ std::string complaint(VaultState* state, const std::string& backend, const std::
                       uint32_t first, uint32_t last) {
   Result<uint32_t> uid = state->uid_of(backend, token, first, last);
   return uid ? "" : uid.error().text;
-}
-
-bool has(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
 }
 
 }  // namespace
@@ -112,8 +87,8 @@ BOOST_AUTO_TEST_CASE(texts_of_persons) {
 }
 
 BOOST_AUTO_TEST_CASE(a_uid_is_given_once_and_for_good) {
-  TempDir dir;
-  std::unique_ptr<VaultState> state = open_state(dir);
+  StateDir dir;
+  std::unique_ptr<VaultState> state = dir.state();
   const uint32_t alice = uid_of(state.get(), "people", "alice");
   const uint32_t bob = uid_of(state.get(), "people", "bob");
   const uint32_t other = uid_of(state.get(), "other", "alice", 80000, 80009);
@@ -121,10 +96,10 @@ BOOST_AUTO_TEST_CASE(a_uid_is_given_once_and_for_good) {
   BOOST_TEST(bob == 70001u);
   BOOST_TEST(other == 80000u);
   state.reset();
-  state = open_state(dir); /* the next start */
+  state = dir.state(); /* the next start */
   BOOST_TEST(uid_of(state.get(), "people", "bob") == bob);
   BOOST_TEST(uid_of(state.get(), "people", "alice") == alice);
-  std::unique_ptr<VaultState> beside = open_state(dir); /* around a SIGHUP */
+  std::unique_ptr<VaultState> beside = dir.state(); /* around a SIGHUP */
   BOOST_TEST(uid_of(beside.get(), "people", "carol") == 70002u);
   BOOST_TEST(uid_of(state.get(), "people", "carol") == 70002u);
   BOOST_TEST(uid_of(state.get(), "people", "dave") == 70003u);
@@ -141,8 +116,8 @@ BOOST_AUTO_TEST_CASE(a_uid_is_given_once_and_for_good) {
 }
 
 BOOST_AUTO_TEST_CASE(what_is_no_database_of_ours_stays_as_it_is) {
-  TempDir dir;
-  std::ofstream(dir.file("state.db")) << "these are somebody's notes, and long enough for a header";
+  StateDir dir;
+  dir.write("state.db", "these are somebody's notes, and long enough for a header");
   BOOST_TEST(!VaultState::open(dir.file("state.db")).ok());
   std::ifstream in(dir.file("state.db"));
   std::string text;
@@ -166,7 +141,7 @@ BOOST_AUTO_TEST_CASE(names_of_tokens) {
 
 /* The vault gives each its own, numbers them for the connection, and says so to [priv]. */
 BOOST_AUTO_TEST_CASE(each_person_has_a_token_of_its_own) {
-  TempDir dir;
+  StateDir dir;
   Config c;
   c.backends.resize(2);
   c.backends[0].name = "plain";
@@ -184,77 +159,33 @@ BOOST_AUTO_TEST_CASE(each_person_has_a_token_of_its_own) {
   c.tokens[0].layers[1].backend = 1;
   c.tokens[0].layers[1].at_backend.label = "group";
   c.tokens[0].layers[2].backend = 0;
-  struct Seen {
-    std::string label, serial, layers, allowed;
+  VaultFixture f(c, dir.state());
+  auto layers = [](const Seen& seen) {
+    std::string all;
+    for (const SeenLayer& layer : seen.tokens.at(0).layers)
+      all += std::to_string(layer.row.backend) + ":" + layer.row.at_backend.label + " ";
+    return all;
   };
-  EventLoop loop = std::move(*EventLoop::create());
-  auto control = record_pair();
-  BOOST_REQUIRE(control.ok());
-  Vault vault(&loop, std::move(*Policy::read(serialise_policy(c))), open_state(dir), MasterKeys(),
-              std::move(control->second));
-  auto turn = [&] {
-    for (int i = 0; i < 10; i++) {
-      loop.after(0, [] {});
-      loop.run_once();
-    }
-  };
-  uint64_t connection = 0;
-  auto seen_by = [&](const std::string& who) {
-    auto monitor = record_pair();
-    BOOST_REQUIRE(monitor.ok());
-    VaultConnection start = make_record<VaultConnection>(RecordType::kVaultConnection);
-    start.connection = ++connection;
-    start.has_verdict = 1;
-    start.verdict = make_record<Verdict>(RecordType::kVerdict);
-    start.verdict.kind = kVerdictKerberos;
-    std::strcpy(start.verdict.principal, who.c_str());
-    const int fd = monitor->first.get();
-    BOOST_REQUIRE((send_record(control->first.get(), start, {&fd, 1}) == RecordStatus::kOk));
-    turn();
-    Seen seen;
-    RecordBuffer record;
-    BOOST_REQUIRE((record.receive(control->first.get(), true) == RecordStatus::kOk));
-    const Allow* allow = record.as<Allow>(RecordType::kAllow);
-    BOOST_REQUIRE(allow != nullptr);
-    for (uint32_t i = 0; i < allow->count; i++)
-      seen.allowed += std::to_string(allow->backends[i].backend) + "/" +
-                      std::to_string(allow->backends[i].uid) + " ";
-    ConnectionName noted = make_record<ConnectionName>(RecordType::kAllowed);
-    noted.connection = connection;
-    send_record(control->first.get(), noted);
-    turn();
-    while (record.receive(monitor->second.get(), true) == RecordStatus::kOk) {
-      if (const auto* token = record.as<PortfolioToken>(RecordType::kPortfolioToken)) {
-        seen.label = token->label;
-        seen.serial = token->serial;
-      }
-      if (const auto* layer = record.as<PortfolioLayer>(RecordType::kPortfolioLayer))
-        seen.layers += std::to_string(layer->backend) + ":" + layer->at_backend.label + " ";
-    }
-    return seen;
-  };
-  const Seen alice = seen_by("alice@R"), bob = seen_by("bob@R"), again = seen_by("alice@R");
-  BOOST_TEST(alice.label == "desk of alice");
-  BOOST_TEST(alice.allowed == "1/70000 1/70001 0/0 ");
-  BOOST_TEST(alice.layers == "0:alice 1:group 2: ");
+  const Seen alice = f.connect("alice@R"), bob = f.connect("bob@R"), again = f.connect("alice@R");
+  auto serial = [](const Seen& seen) { return std::string(seen.tokens.at(0).row.serial); };
+  BOOST_TEST(std::string(alice.tokens.at(0).row.label) == "desk of alice");
+  BOOST_TEST(backends_of(alice.allow) == "1/70000 1/70001 0/0");
+  BOOST_TEST(layers(alice) == "0:alice 1:group 2: ");
   /* The range is used up: bob goes without the layer of his own, and shares the group's. */
-  BOOST_TEST(bob.allowed == "1/70001 0/0 ");
-  BOOST_TEST(bob.layers == "0:group 1: ");
-  BOOST_TEST(bob.serial != alice.serial);
-  BOOST_TEST(again.allowed == alice.allowed);
-  BOOST_TEST(again.serial == alice.serial);
+  BOOST_TEST(backends_of(bob.allow) == "1/70001 0/0");
+  BOOST_TEST(layers(bob) == "0:group 1: ");
+  BOOST_TEST(serial(bob) != serial(alice));
+  BOOST_TEST(backends_of(again.allow) == backends_of(alice.allow));
+  BOOST_TEST(serial(again) == serial(alice));
   /* A label that no token can have. */
-  BOOST_TEST(seen_by(std::string(40, 'x') + "@R").layers == "0:group 1: ");
+  BOOST_TEST(layers(f.connect(std::string(40, 'x') + "@R")) == "0:group 1: ");
 }
 
 BOOST_AUTO_TEST_CASE(configuration) {
-  TempDir dir;
-  const std::string users =
-      "users { auth = \"64001:64001\" vault = \"64002:64002\" monitor = \"64003:64003\"\n"
-      "  net = \"64004:64004\" log = \"64005:64005\" }\n"
-      "listener here { path = \"/tmp/nowhere.sock\" peer-uid = yes }\n"
-      "backend plain { module = \"" +
-      dir.file("module.so") + "\" user = \"64010:64010\" }\n";
+  ConfigDir dir;
+  BOOST_REQUIRE(::mkdir(dir.file("skeleton").c_str(), 0755) == 0);
+  const std::string users = kUsers + std::string(kListener) + "backend plain { module = \"" +
+                            dir.file("module.so") + "\" user = \"64010:64010\" }\n";
   auto text = [&](const std::string& backend, const std::string& token) {
     return users + "backend people { module = \"" + dir.file("module.so") + "\" " + backend +
            " }\n" + token + "\n";
@@ -262,21 +193,19 @@ BOOST_AUTO_TEST_CASE(configuration) {
   const std::string apart = "uids = \"70000-70009\"";
   const std::string token =
       "token \"%u\" { layer { backend = people token = \"%u\" } allow = {\"*@R\"} }";
-  LoadedConfig good = dir.load(text(
-      apart + " environment = {\"C=%d/c%%\"} skeleton = \"" + dir.file("skeleton") + "\"", token));
-  BOOST_REQUIRE_MESSAGE(good.config, (good.errors.empty() ? "" : good.errors[0]));
+  LoadedConfig good = load(
+      dir, text(apart + " environment = {\"C=%d/c%%\"} skeleton = \"" + dir.file("skeleton") + "\"",
+                token));
+  require_good(good);
   BOOST_TEST(good.config->needs_state());
   BOOST_TEST(good.config->backends[1].first_uid == 70000u);
   BOOST_TEST(good.config->backends[1].last_uid == 70009u);
   BOOST_TEST(good.config->tokens[0].layers[0].of_person);
-  const std::string dumped = dump_config(*good.config);
-  LoadedConfig again = dir.load(dumped);
-  BOOST_REQUIRE_MESSAGE(again.config, (again.errors.empty() ? "" : again.errors[0]));
-  BOOST_TEST(dump_config(*again.config) == dumped);
+  read_back(dir, *good.config);
 
   auto bad = [&](const std::string& backend, const std::string& its_token,
                  const std::string& part) {
-    LoadedConfig loaded = dir.load(text(backend, its_token));
+    LoadedConfig loaded = load(dir, text(backend, its_token));
     const bool right =
         loaded.errors.size() == 1 && has(loaded.errors[0], part) && has(loaded.errors[0], ";");
     for (const std::string& error : loaded.errors)
@@ -310,47 +239,40 @@ BOOST_AUTO_TEST_CASE(configuration) {
                    "people token = \"%u\" } allow = {" +
                        std::string(who) + "} }",
                    "write %p instead"));
-  LoadedConfig two = dir.load(text(apart, token) + "backend more { module = \"" +
-                              dir.file("module.so") + "\" uids = \"70009-70010\" }\n");
+  LoadedConfig two = load(dir, text(apart, token) + "backend more { module = \"" +
+                                   dir.file("module.so") + "\" uids = \"70009-70010\" }\n");
   BOOST_REQUIRE(two.errors.size() == 1u);
   BOOST_TEST(has(two.errors[0], "backend 'people' among them"));
 }
 
 /* What becomes of tokens on demand is written in the layer, and only where it can be done. */
 BOOST_AUTO_TEST_CASE(retirement) {
-  TempDir dir;
-  std::ofstream(dir.file("key")) << std::string(64, 'a') << "\n";
-  ::chmod(dir.file("key").c_str(), 0600);
+  ConfigDir dir;
+  dir.write("key", std::string(64, 'a') + "\n", 0600);
   auto text = [&](const std::string& layer,
                   const std::string& isolation = "uids = \"70000-70009\"") {
-    return "users { auth = \"64001:64001\" vault = \"64002:64002\" monitor = \"64003:64003\"\n"
-           "  net = \"64004:64004\" log = \"64005:64005\" }\n"
-           "listener here { path = \"/tmp/nowhere.sock\" peer-uid = yes }\n"
-           "master-key = \"" +
-           dir.file("key") + "\"\nbackend people { module = \"" + dir.file("module.so") + "\" " +
-           isolation + " }\ntoken T { layer { backend = people token = a access = read-write\n" +
-           layer + " } allow = {\"a@R\"} }\n";
+    return kUsers + std::string(kListener) + "master-key = \"" + dir.file("key") +
+           "\"\nbackend people { module = \"" + dir.file("module.so") + "\" " + isolation +
+           " }\ntoken T { layer { backend = people token = a access = read-write\n" + layer +
+           " } allow = {\"a@R\"} }\n";
   };
   struct {
     const char* layer;
     RetireMode mode;
     uint32_t days;
     const char* told;
-  } const good[] = {
-      {"on-demand = yes", kRetireKeep, 0, "with a derived PIN, line"},
-      {"on-demand = yes retire = keep", kRetireKeep, 0, "with a derived PIN, line"},
-      {"on-demand = yes retire = hide", kRetireHide, 1, "PIN, hidden once nobody may use it for 1 day, line"},
-      {"on-demand = yes retire = hide retire-after = 7", kRetireHide, 7,
-       "PIN, hidden once nobody may use it for 7 days, line"},
-      {"on-demand = yes retire = destroy retire-after = 36500", kRetireDestroy, 36500,
-       "PIN, destroyed once nobody may use it for 36500 days, line"}};
+  } const good[] = {{"on-demand = yes", kRetireKeep, 0, "with a derived PIN, line"},
+                    {"on-demand = yes retire = keep", kRetireKeep, 0, "with a derived PIN, line"},
+                    {"on-demand = yes retire = hide", kRetireHide, 1,
+                     "PIN, hidden once nobody may use it for 1 day, line"},
+                    {"on-demand = yes retire = hide retire-after = 7", kRetireHide, 7,
+                     "PIN, hidden once nobody may use it for 7 days, line"},
+                    {"on-demand = yes retire = destroy retire-after = 36500", kRetireDestroy, 36500,
+                     "PIN, destroyed once nobody may use it for 36500 days, line"}};
   for (const auto& row : good) {
-    LoadedConfig loaded = dir.load(text(row.layer));
-    BOOST_REQUIRE_MESSAGE(loaded.config, (loaded.errors.empty() ? "" : loaded.errors[0]));
-    const std::string dumped = dump_config(*loaded.config);
-    loaded = dir.load(dumped);
-    BOOST_REQUIRE_MESSAGE(loaded.config, (loaded.errors.empty() ? "" : loaded.errors[0]));
-    BOOST_TEST(dump_config(*loaded.config) == dumped);
+    LoadedConfig loaded = load(dir, text(row.layer));
+    require_good(loaded);
+    loaded = read_back(dir, *loaded.config);
     const LayerConfig& layer = loaded.config->tokens[0].layers[0];
     BOOST_TEST((layer.retire == row.mode && layer.retire_days == row.days), row.layer);
     BOOST_TEST(loaded.config->destroys(0) == (row.mode == kRetireDestroy));
@@ -359,7 +281,7 @@ BOOST_AUTO_TEST_CASE(retirement) {
     BOOST_TEST((told.ok() && has(*told, row.told)), row.layer);
   }
   auto bad = [&](const std::string& written, const std::string& part) {
-    LoadedConfig loaded = dir.load(written);
+    LoadedConfig loaded = load(dir, written);
     const bool right = loaded.errors.size() == 1 && has(loaded.errors[0], part);
     for (const std::string& error : loaded.errors)
       if (!right) BOOST_TEST_MESSAGE("got: " << error);

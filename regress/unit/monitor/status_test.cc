@@ -31,10 +31,10 @@
 #include <unistd.h>
 
 #include <boost/test/unit_test.hpp>
-#include <cstdlib>
 #include <cstring>
 #include <fstream>
 
+#include "../common/temp_dir.h"
 #include "left_out.h"
 #include "mp11_limits.h"
 #include "record_io.h"
@@ -47,16 +47,7 @@ namespace {
 
 /* A server in this thread, and its readers. */
 struct Served {
-  Served() : loop(std::move(*EventLoop::create())) {
-    char pattern[] = "/tmp/multip11-status.XXXXXX";
-    directory = ::mkdtemp(pattern);
-    path = directory + "/status.sock";
-    start();
-  }
-  ~Served() {
-    server.reset();
-    (void)!std::system(("rm -r " + directory).c_str());
-  }
+  Served() : loop(std::move(*EventLoop::create())) { start(); }
   void start() {
     auto made = StatusServer::create(&loop, path, [this] {
       reports++;
@@ -90,8 +81,10 @@ struct Served {
     }
     return false;
   }
+  test::TempDir dir;
   EventLoop loop;
-  std::string directory, path, report = "report\n";
+  const std::string path = dir.file("status.sock");
+  std::string report = "report\n";
   unsigned reports = 0;
   std::unique_ptr<StatusServer> server;
 };
@@ -231,7 +224,7 @@ BOOST_AUTO_TEST_CASE(the_place_of_the_socket) {
 BOOST_AUTO_TEST_CASE(nobody_else_is_told) {
   if (::geteuid() != 0) return; /* only root can be somebody else */
   Served s;
-  ::chmod(s.directory.c_str(), 0755);
+  ::chmod(s.dir.path().c_str(), 0755);
   auto as_other = [&] { /* in a child: 0 told nothing, 1 told, 2 not even connected */
                         const pid_t child = ::fork();
                         if (child == 0) {

@@ -26,35 +26,22 @@
  * tokens or spoil each other's, somebody who stopped half-way would block all others, or a PIN
  * would come from a key that is not there any more.
  */
-#include <sqlite3.h>
-#include <unistd.h>
-
-#include <boost/test/unit_test.hpp>
 #include <cstring>
+#include <map>
 
-#include "vault.h"
+#include "vault_fixture.h"
 
 using namespace mp11;
+using namespace mp11::vault_test;
 
 namespace {
 
 const std::string kKey(64, '5');
 
-MasterKeys keys_of(const std::string& text) {
-  Result<MasterKeys> keys =
-      MasterKeys::read(std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size()));
-  BOOST_REQUIRE_MESSAGE(keys.ok(), (keys.ok() ? "" : keys.error().text));
-  return std::move(*keys);
-}
-
 std::string problem(const std::string& text) {
   Result<MasterKeys> keys =
       MasterKeys::read(std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size()));
   return keys ? "" : keys.error().text;
-}
-
-std::string text_of(const StoredPin& pin) {
-  return std::string(reinterpret_cast<const char*>(pin.pin), pin.size);
 }
 
 /* "Own" has a token on demand for each person, "Club" one for all; both of one library. */
@@ -81,71 +68,15 @@ Config sample() {
   return c;
 }
 
-struct Place {
-  Place() { BOOST_REQUIRE(::mkdtemp(path) != nullptr); }
-  ~Place() { (void)!std::system((std::string("rm -r ") + path).c_str()); }
-  char path[40] = "/tmp/multip11-making.XXXXXX";
-};
-
-/* One vault, with the test in the places of [priv] and of the monitors. */
-struct Fixture {
-  explicit Fixture(const Place& at, const std::string& keys = kKey)
-      : loop(std::move(*EventLoop::create())) {
-    auto pair = record_pair();
-    BOOST_REQUIRE(pair.ok());
-    control = std::move(pair->first);
-    auto state = VaultState::open(std::string(at.path) + "/state.db");
-    BOOST_REQUIRE_MESSAGE(state.ok(), (state.ok() ? "" : state.error().text));
-    auto policy = Policy::read(serialise_policy(sample()));
-    BOOST_REQUIRE(policy.ok());
-    vault = std::make_unique<Vault>(&loop, std::move(*policy), std::move(*state), keys_of(keys),
-                                    std::move(pair->second));
-  }
-  void turn() {
-    for (int i = 0; i < 10; i++) {
-      loop.after(0, [] {});
-      loop.run_once();
-    }
-  }
-  /* What a client sees: ids and PINs of its tokens, and which are made. */
-  struct Seen {
-    std::vector<std::string> ids, pins;
-    std::vector<bool> made;
-  };
-  Seen connect(uint64_t name, const char* who) {
-    auto pair = record_pair();
-    BOOST_REQUIRE(pair.ok());
-    VaultConnection record = make_record<VaultConnection>(RecordType::kVaultConnection);
-    record.connection = name;
-    record.has_verdict = 1;
-    record.verdict = make_record<Verdict>(RecordType::kVerdict);
-    record.verdict.kind = kVerdictLocal;
-    std::strcpy(record.verdict.principal, who);
-    const int fds[] = {pair->first.get()};
-    BOOST_REQUIRE((send_record(control.get(), record, {fds, 1}) == RecordStatus::kOk));
-    pair->first.reset();
-    monitors[name] = std::move(pair->second);
-    turn();
-    RecordBuffer allow;
-    BOOST_REQUIRE((allow.receive(control.get(), true) == RecordStatus::kOk));
-    BOOST_REQUIRE(allow.as<Allow>(RecordType::kAllow) != nullptr);
-    ConnectionName allowed = make_record<ConnectionName>(RecordType::kAllowed);
-    allowed.connection = name;
-    send_record(control.get(), allowed);
-    turn();
-    Seen seen;
-    RecordBuffer got;
-    while (got.receive(monitors[name].get(), false) == RecordStatus::kOk) {
-      if (const auto* layer = got.as<PortfolioLayer>(RecordType::kPortfolioLayer)) {
-        BOOST_TEST(layer->pin == uint32_t{kPinStored}); /* how, is no matter of the monitor's */
-        seen.ids.push_back(layer->at_backend.label);
-        seen.made.push_back((layer->flags & kLayerUnmade) == 0);
-      }
-      if (const auto* pin = got.as<PortfolioPin>(RecordType::kPortfolioPin))
-        seen.pins.push_back(text_of(pin->pin));
-      turn();
-    }
+struct Fixture : VaultFixture {
+  explicit Fixture(const StateDir& at, const std::string& keys = kKey)
+      : VaultFixture(sample(), at.state(), keys_of(keys)) {}
+  Seen connect(uint64_t name, const std::string& who) {
+    Seen seen = VaultFixture::connect(name, who);
     BOOST_REQUIRE(seen.ids.size() == 2u);
+    for (const SeenToken& token : seen.tokens) /* how, is no matter of the monitor's */
+      BOOST_TEST(token.layers.at(0).row.pin == uint32_t{kPinStored});
+    monitors[name] = std::move(seen.monitor);
     return seen;
   }
   void say(uint64_t name, RecordType type, const std::string& id, uint32_t pin_size = 0) {
@@ -159,12 +90,6 @@ struct Fixture {
   void ask(uint64_t name, const std::string& id) { say(name, RecordType::kMakeToken, id); }
   void tell(uint64_t name, const std::string& id, uint32_t pin_size) {
     say(name, RecordType::kTokenMade, id, pin_size);
-  }
-  void end(uint64_t name) {
-    ConnectionName record = make_record<ConnectionName>(RecordType::kVaultEnd);
-    record.connection = name;
-    send_record(control.get(), record);
-    turn();
   }
   /* 0: it has said nothing. */
   uint32_t answer(uint64_t name, MakeAnswer* whole = nullptr) {
@@ -182,9 +107,6 @@ struct Fixture {
     const auto* end = record.as<ConnectionName>(RecordType::kVaultEnd);
     return end != nullptr && end->connection == name;
   }
-  EventLoop loop;
-  std::unique_ptr<Vault> vault;
-  UniqueFd control;
   std::map<uint64_t, UniqueFd> monitors;
 };
 
@@ -226,8 +148,8 @@ BOOST_AUTO_TEST_CASE(master_keys) {
 }
 
 BOOST_AUTO_TEST_CASE(names_of_tokens_last) {
-  Place place;
-  Fixture::Seen first, other;
+  StateDir place;
+  Seen first, other;
   {
     Fixture f(place);
     first = f.connect(1, "uid:1");
@@ -240,16 +162,16 @@ BOOST_AUTO_TEST_CASE(names_of_tokens_last) {
   BOOST_TEST(first.ids[1] == other.ids[1]); /* everybody's */
   BOOST_TEST(first.pins[1] == other.pins[1]);
   Fixture again(place);
-  const Fixture::Seen later = again.connect(1, "uid:1");
+  const Seen later = again.connect(1, "uid:1");
   BOOST_TEST(later.ids == first.ids);
   BOOST_TEST(later.pins == first.pins);
   BOOST_TEST((!later.made[0] && !later.made[1]));
 }
 
 BOOST_AUTO_TEST_CASE(one_makes_it_and_the_others_wait) {
-  Place place;
+  StateDir place;
   Fixture f(place);
-  const Fixture::Seen seen = f.connect(1, "uid:1");
+  const Seen seen = f.connect(1, "uid:1");
   f.connect(2, "uid:2");
   const std::string club = seen.ids[1];
   f.ask(1, club);
@@ -267,16 +189,16 @@ BOOST_AUTO_TEST_CASE(one_makes_it_and_the_others_wait) {
     BOOST_TEST(text_of(answer.user) == seen.pins[1].substr(0, 20));
     BOOST_TEST(answer.so.size == 0u); /* nobody needs it any more */
   }
-  const Fixture::Seen third = f.connect(3, "uid:2");
+  const Seen third = f.connect(3, "uid:2");
   BOOST_TEST((third.made[1] && !third.made[0]));
   BOOST_TEST(third.pins[1] == seen.pins[1].substr(0, 20));
 }
 
 /* Two tokens of one library: two that look for a free slot at once would find the same. */
 BOOST_AUTO_TEST_CASE(one_at_a_time_in_a_library) {
-  Place place;
+  StateDir place;
   Fixture f(place);
-  const Fixture::Seen one = f.connect(1, "uid:1"), two = f.connect(2, "uid:2");
+  const Seen one = f.connect(1, "uid:1"), two = f.connect(2, "uid:2");
   f.ask(1, one.ids[0]);
   f.ask(2, two.ids[0]);
   f.ask(2, two.ids[1]);
@@ -294,9 +216,9 @@ BOOST_AUTO_TEST_CASE(one_at_a_time_in_a_library) {
 }
 
 BOOST_AUTO_TEST_CASE(who_goes_does_not_block_the_others) {
-  Place place;
+  StateDir place;
   Fixture f(place);
-  const Fixture::Seen seen = f.connect(1, "uid:1");
+  const Seen seen = f.connect(1, "uid:1");
   f.connect(2, "uid:2");
   f.connect(3, "uid:1");
   for (uint64_t name : {1, 2, 3}) f.ask(name, seen.ids[1]);
@@ -312,9 +234,9 @@ BOOST_AUTO_TEST_CASE(who_goes_does_not_block_the_others) {
 
 /* Who was told to make it, and was given up by a vault that is no more, comes too late. */
 BOOST_AUTO_TEST_CASE(a_late_word_is_not_believed) {
-  Place place;
+  StateDir place;
   Fixture before(place);
-  const Fixture::Seen seen = before.connect(1, "uid:1");
+  const Seen seen = before.connect(1, "uid:1");
   before.ask(1, seen.ids[1]);
   BOOST_TEST(before.answer(1) == uint32_t{kMakeIt});
   Fixture after(place);
@@ -333,17 +255,12 @@ BOOST_AUTO_TEST_CASE(a_late_word_is_not_believed) {
 
 /* Its PINs cannot be had at this moment: whoever asks next is not kept waiting, nor ended. */
 BOOST_AUTO_TEST_CASE(a_token_without_its_key) {
-  Place place;
+  StateDir place;
   Fixture f(place);
-  const Fixture::Seen seen = f.connect(1, "uid:1");
+  const Seen seen = f.connect(1, "uid:1");
   f.connect(2, "uid:2");
-  auto key_is = [&place](const char* number) {
-    sqlite3* database = nullptr;
-    BOOST_REQUIRE(sqlite3_open((std::string(place.path) + "/state.db").c_str(), &database) ==
-                  SQLITE_OK);
-    const std::string sql = std::string("UPDATE token SET key = ") + number;
-    BOOST_REQUIRE(sqlite3_exec(database, sql.c_str(), nullptr, nullptr, nullptr) == SQLITE_OK);
-    sqlite3_close(database);
+  auto key_is = [&place](const std::string& number) {
+    place.sql("UPDATE token SET key = " + number);
   };
   key_is("9");
   for (uint64_t name : {1, 1, 2}) {
@@ -358,10 +275,10 @@ BOOST_AUTO_TEST_CASE(a_token_without_its_key) {
 
 /* What a monitor may not say ends its connection, and nothing else. */
 BOOST_AUTO_TEST_CASE(monitors_that_ask_for_more) {
-  Place place;
+  StateDir place;
   for (int attempt = 0; attempt < 9; attempt++) {
     Fixture f(place);
-    const Fixture::Seen mine = f.connect(1, "uid:1"), others = f.connect(2, "uid:2");
+    const Seen mine = f.connect(1, "uid:1"), others = f.connect(2, "uid:2");
     switch (attempt) {
       case 0: /* another's */
         f.ask(1, others.ids[0]);
@@ -393,21 +310,21 @@ BOOST_AUTO_TEST_CASE(monitors_that_ask_for_more) {
     }
     BOOST_TEST(f.refused(1), attempt);
     BOOST_TEST(f.vault->connections() == 1u);
-    const Fixture::Seen later = f.connect(3, "uid:1");
+    const Seen later = f.connect(3, "uid:1");
     BOOST_TEST((!later.made[0] && !later.made[1]));
   }
 }
 
 BOOST_AUTO_TEST_CASE(new_keys_leave_old_pins_alone) {
-  Place place;
-  Fixture::Seen old;
+  StateDir place;
+  Seen old;
   {
     Fixture f(place);
     old = f.connect(1, "uid:1");
   }
   Fixture f(place, kKey + "\n" + std::string(64, '6'));
   BOOST_TEST(f.connect(1, "uid:1").pins == old.pins);
-  const Fixture::Seen fresh = f.connect(2, "uid:2");
+  const Seen fresh = f.connect(2, "uid:2");
   BOOST_TEST(fresh.pins[1] == old.pins[1]);
   const MasterKeys keys = keys_of(kKey + "\n" + std::string(64, '6'));
   StoredPin pin;
@@ -417,17 +334,16 @@ BOOST_AUTO_TEST_CASE(new_keys_leave_old_pins_alone) {
 
 /* The first line of master-key has been taken out, or is another. */
 BOOST_AUTO_TEST_CASE(keys_are_told_apart) {
-  Place place;
-  auto state = VaultState::open(std::string(place.path) + "/state.db");
-  BOOST_REQUIRE(state.ok());
+  StateDir place;
+  const std::unique_ptr<VaultState> state = place.state();
   const MasterKeys one = keys_of(kKey), other = keys_of(std::string(64, '6'));
-  BOOST_TEST((*state)->know_key(1, one.fingerprint(1)).ok());
-  BOOST_TEST((*state)->know_key(1, one.fingerprint(1)).ok());
-  Status changed = (*state)->know_key(1, other.fingerprint(1));
+  BOOST_TEST(state->know_key(1, one.fingerprint(1)).ok());
+  BOOST_TEST(state->know_key(1, one.fingerprint(1)).ok());
+  Status changed = state->know_key(1, other.fingerprint(1));
   BOOST_TEST(!changed.ok());
   if (!changed.ok())
     BOOST_TEST(changed.error().text.find("put the old one there") != std::string::npos);
-  BOOST_TEST((*state)->know_key(2, other.fingerprint(1)).ok());
+  BOOST_TEST(state->know_key(2, other.fingerprint(1)).ok());
 }
 
 BOOST_AUTO_TEST_SUITE_END()

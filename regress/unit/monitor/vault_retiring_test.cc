@@ -26,44 +26,18 @@
  * keys would be destroyed too early, or while they may be used, or somebody who comes back would
  * find a token of which a part is missing.
  */
-#include <sqlite3.h>
-#include <unistd.h>
-
-#include <boost/test/unit_test.hpp>
+#include <algorithm>
 #include <cstring>
 
-#include "vault.h"
+#include "vault_fixture.h"
 
 using namespace mp11;
+using namespace mp11::vault_test;
 
 namespace {
 
 constexpr uint64_t kDay = 86400, kNow = 20000 * kDay;
 constexpr uint32_t kFirstUid = 70000;
-
-MasterKeys some_keys() {
-  const std::string text(64, '5');
-  return std::move(
-      *MasterKeys::read(std::span(reinterpret_cast<const uint8_t*>(text.data()), text.size())));
-}
-
-struct Place {
-  Place() { BOOST_REQUIRE(::mkdtemp(path) != nullptr); }
-  ~Place() { (void)!std::system((std::string("rm -r ") + path).c_str()); }
-  std::string file() const { return std::string(path) + "/state.db"; }
-  std::unique_ptr<VaultState> state() const {
-    auto opened = VaultState::open(file());
-    BOOST_REQUIRE_MESSAGE(opened.ok(), (opened.ok() ? "" : opened.error().text));
-    return std::move(*opened);
-  }
-  void sql(const char* text) const {
-    sqlite3* database = nullptr;
-    BOOST_REQUIRE(sqlite3_open(file().c_str(), &database) == SQLITE_OK);
-    BOOST_REQUIRE(sqlite3_exec(database, text, nullptr, nullptr, nullptr) == SQLITE_OK);
-    sqlite3_close(database);
-  }
-  char path[40] = "/tmp/multip11-retiring.XXXXXX";
-};
 
 LayerConfig layer_of(const char* name, RetireMode retire, uint32_t days) {
   LayerConfig layer;
@@ -98,59 +72,9 @@ Config sample(RetireMode retire, uint32_t days, std::vector<std::string> who) {
   return c;
 }
 
-/* One vault, with the test in [priv]'s place. */
-struct Fixture {
-  Fixture(const Place& at, const Config& config) : loop(std::move(*EventLoop::create())) {
-    auto pair = record_pair();
-    BOOST_REQUIRE(pair.ok());
-    control = std::move(pair->first);
-    auto policy = Policy::read(serialise_policy(config));
-    BOOST_REQUIRE_MESSAGE(policy.ok(), (policy.ok() ? "" : policy.error().text));
-    vault = std::make_unique<Vault>(&loop, std::move(*policy), at.state(), some_keys(),
-                                    std::move(pair->second));
-  }
-  void turn() {
-    for (int i = 0; i < 10; i++) {
-      loop.after(0, [] {});
-      loop.run_once();
-    }
-  }
-  struct Seen {
-    std::vector<std::string> ids;
-    std::vector<bool> made;
-  };
-  /* Of all tokens that are seen. */
-  Seen connect(const char* who) {
-    auto pair = record_pair();
-    BOOST_REQUIRE(pair.ok());
-    VaultConnection record = make_record<VaultConnection>(RecordType::kVaultConnection);
-    record.connection = ++connections;
-    record.has_verdict = 1;
-    record.verdict = make_record<Verdict>(RecordType::kVerdict);
-    record.verdict.kind = std::strchr(who, '@') != nullptr ? kVerdictKerberos : kVerdictLocal;
-    record.verdict.expires_s = UINT32_MAX;
-    std::strcpy(record.verdict.principal, who);
-    const int fds[] = {pair->first.get()};
-    BOOST_REQUIRE((send_record(control.get(), record, {fds, 1}) == RecordStatus::kOk));
-    turn();
-    RecordBuffer allow;
-    BOOST_REQUIRE((allow.receive(control.get(), true) == RecordStatus::kOk));
-    BOOST_REQUIRE(allow.as<Allow>(RecordType::kAllow) != nullptr);
-    ConnectionName allowed = make_record<ConnectionName>(RecordType::kAllowed);
-    allowed.connection = connections;
-    send_record(control.get(), allowed);
-    turn();
-    Seen seen;
-    RecordBuffer got;
-    while (got.receive(pair->second.get(), false) == RecordStatus::kOk) {
-      if (const auto* layer = got.as<PortfolioLayer>(RecordType::kPortfolioLayer)) {
-        seen.ids.push_back(layer->at_backend.label);
-        seen.made.push_back((layer->flags & kLayerUnmade) == 0);
-      }
-      turn();
-    }
-    return seen;
-  }
+struct Fixture : VaultFixture {
+  Fixture(const StateDir& at, const Config& config)
+      : VaultFixture(config, at.state(), keys_of(std::string(64, '5'))) {}
   /* The uid that the vault wants to have erased; 0: none. */
   uint32_t asked() {
     RecordBuffer record;
@@ -176,57 +100,53 @@ struct Fixture {
     send_record(control.get(), record);
     turn();
   }
-  EventLoop loop;
-  std::unique_ptr<Vault> vault;
-  UniqueFd control;
-  uint64_t connections = 0;
 };
 
 const std::vector<std::string> kBoth = {"uid:1", "uid:2"}, kTwo = {"uid:2"};
 
-void make(const Place& place, const std::string& id) {
+void make(const StateDir& place, const std::string& id) {
   auto state = place.state();
   auto number = state->begin_making(id);
   BOOST_REQUIRE((number.ok() && *number != 0));
   BOOST_REQUIRE(state->end_making(id, *number, 32).ok());
 }
 /* What uid:1 has before anything happens: its own token, made, and the club's. */
-Fixture::Seen begin(const Place& place, RetireMode retire, uint32_t days) {
+Seen begin(const StateDir& place, RetireMode retire, uint32_t days) {
   Fixture f(place, sample(retire, days, kBoth));
-  const Fixture::Seen seen = f.connect("uid:1");
+  Seen seen = f.connect("uid:1");
   BOOST_REQUIRE(seen.ids.size() == 2u);
   make(place, seen.ids[0]);
   BOOST_TEST(f.retire(kNow) == 0u);
   return seen;
 }
-uint64_t gone(const Place& place, const std::string& token = "own of uid:1") {
+uint64_t gone(const StateDir& place, const std::string& token = "own of uid:1") {
   for (const auto& one : *place.state()->retirable())
     if (one.name.token == token) return one.gone.since_s;
   return 1; /* it is not there */
 }
-size_t hidden(const Place& place) { return place.state()->hidden()->size(); }
+size_t hidden(const StateDir& place) { return place.state()->hidden()->size(); }
 
 }  // namespace
 
 BOOST_AUTO_TEST_SUITE(vault_retiring)
 
 BOOST_AUTO_TEST_CASE(kept) {
-  Place place;
-  const Fixture::Seen first = begin(place, kRetireKeep, 0);
+  StateDir place;
+  const Seen first = begin(place, kRetireKeep, 0);
   {
     Fixture without(place, sample(kRetireKeep, 0, kTwo));
     BOOST_TEST(without.retire(kNow + 1000 * kDay) == 0u);
     BOOST_TEST(without.connect("uid:1").ids.empty());
   }
   Fixture back(place, sample(kRetireKeep, 0, kBoth));
-  const Fixture::Seen again = back.connect("uid:1");
+  const Seen again = back.connect("uid:1");
   BOOST_TEST(again.ids == first.ids);
   BOOST_TEST(again.made[0]);
 }
 
 BOOST_AUTO_TEST_CASE(hidden_at_once) {
-  Place place;
-  const Fixture::Seen first = begin(place, kRetireHide, 0);
+  StateDir place;
+  const Seen first = begin(place, kRetireHide, 0);
   {
     Fixture without(place, sample(kRetireHide, 0, kTwo));
     BOOST_TEST(without.retire(kNow) == 0u);
@@ -234,7 +154,7 @@ BOOST_AUTO_TEST_CASE(hidden_at_once) {
   }
   Fixture back(place, sample(kRetireHide, 0, kBoth));
   BOOST_TEST(back.retire(kNow + kDay) == 0u);
-  const Fixture::Seen again = back.connect("uid:1");
+  const Seen again = back.connect("uid:1");
   BOOST_REQUIRE(again.ids.size() == 2u);
   BOOST_TEST(again.ids[0] != first.ids[0]);
   BOOST_TEST(!again.made[0]);
@@ -252,7 +172,7 @@ BOOST_AUTO_TEST_CASE(hidden_at_once) {
 
 /* A PIN that was being changed: one of the two is right, and neither is forgotten. */
 BOOST_AUTO_TEST_CASE(hidden_while_its_pin_is_changed) {
-  Place place;
+  StateDir place;
   begin(place, kRetireHide, 0);
   const VaultState::PinName name{VaultState::PinKind::kDerived, "people", "own of uid:1"};
   BOOST_REQUIRE(place.state()->change_pin(name, [](std::optional<VaultState::PinRow>* row) {
@@ -268,8 +188,8 @@ BOOST_AUTO_TEST_CASE(hidden_while_its_pin_is_changed) {
 }
 
 BOOST_AUTO_TEST_CASE(hidden_after_days) {
-  Place place;
-  const Fixture::Seen first = begin(place, kRetireHide, 3);
+  StateDir place;
+  const Seen first = begin(place, kRetireHide, 3);
   {
     Fixture without(place, sample(kRetireHide, 3, kTwo));
     without.retire(kNow);
@@ -292,7 +212,7 @@ BOOST_AUTO_TEST_CASE(hidden_after_days) {
 }
 
 BOOST_AUTO_TEST_CASE(what_was_not_made_is_not_hidden) {
-  Place place;
+  StateDir place;
   {
     Fixture f(place, sample(kRetireHide, 0, kBoth));
     f.connect("uid:1");
@@ -304,8 +224,8 @@ BOOST_AUTO_TEST_CASE(what_was_not_made_is_not_hidden) {
 }
 
 BOOST_AUTO_TEST_CASE(destroyed_after_days) {
-  Place place;
-  const Fixture::Seen first = begin(place, kRetireDestroy, 30);
+  StateDir place;
+  const Seen first = begin(place, kRetireDestroy, 30);
   BOOST_REQUIRE(place.state()->hide({"people", "own of uid:1"}, kNow).ok()); /* of another time */
   {
     Fixture f(place, sample(kRetireDestroy, 30, kBoth));
@@ -326,7 +246,7 @@ BOOST_AUTO_TEST_CASE(destroyed_after_days) {
     BOOST_TEST(without.retire(kNow + 31 * kDay) == 0u);
   }
   Fixture back(place, sample(kRetireDestroy, 30, kBoth));
-  const Fixture::Seen again = back.connect("uid:1");
+  const Seen again = back.connect("uid:1");
   BOOST_REQUIRE(again.ids.size() == 2u);
   BOOST_TEST(again.ids[0] != first.ids[0]);
   BOOST_TEST((!again.made[0] && again.ids[1] == first.ids[1]));
@@ -335,7 +255,7 @@ BOOST_AUTO_TEST_CASE(destroyed_after_days) {
 }
 
 BOOST_AUTO_TEST_CASE(a_clock_that_goes_back) {
-  Place place;
+  StateDir place;
   begin(place, kRetireDestroy, 2);
   Fixture without(place, sample(kRetireDestroy, 2, kTwo));
   without.retire(kNow);
@@ -347,7 +267,7 @@ BOOST_AUTO_TEST_CASE(a_clock_that_goes_back) {
 
 /* A machine that takes itself to be in 1970 until it hears otherwise, or for a moment in 2100. */
 BOOST_AUTO_TEST_CASE(a_clock_that_leaps) {
-  Place place;
+  StateDir place;
   begin(place, kRetireDestroy, 3);
   Fixture without(place, sample(kRetireDestroy, 3, kTwo));
   BOOST_TEST(without.retire(kDay) == 0u);
@@ -360,7 +280,7 @@ BOOST_AUTO_TEST_CASE(a_clock_that_leaps) {
 
 /* While it had no directory of its own, others' files were beside it. */
 BOOST_AUTO_TEST_CASE(made_without_a_directory) {
-  Place place;
+  StateDir place;
   begin(place, kRetireDestroy, 1);
   place.sql("DELETE FROM scope");
   Fixture without(place, sample(kRetireDestroy, 1, kTwo));
@@ -371,8 +291,8 @@ BOOST_AUTO_TEST_CASE(made_without_a_directory) {
 
 /* The vault ends when the directory is half empty: it is asked again, until it is empty. */
 BOOST_AUTO_TEST_CASE(an_end_in_the_middle) {
-  Place place;
-  const Fixture::Seen first = begin(place, kRetireDestroy, 1);
+  StateDir place;
+  const Seen first = begin(place, kRetireDestroy, 1);
   {
     Fixture without(place, sample(kRetireDestroy, 1, kTwo));
     without.retire(kNow);
@@ -385,15 +305,15 @@ BOOST_AUTO_TEST_CASE(an_end_in_the_middle) {
     BOOST_TEST((gone(place) == 1u) == (outcome == kEraseDone));
   }
   Fixture back(place, sample(kRetireDestroy, 1, kBoth));
-  const Fixture::Seen again = back.connect("uid:1");
+  const Seen again = back.connect("uid:1");
   BOOST_REQUIRE(again.ids.size() == 2u);
   BOOST_TEST((again.ids[0] != first.ids[0] && !again.made[0]));
 }
 
 /* Who comes back when it has begun gets another, and what is left is there to be looked at. */
 BOOST_AUTO_TEST_CASE(back_in_the_middle) {
-  Place place;
-  const Fixture::Seen first = begin(place, kRetireDestroy, 1);
+  StateDir place;
+  const Seen first = begin(place, kRetireDestroy, 1);
   {
     Fixture without(place, sample(kRetireDestroy, 1, kTwo));
     without.retire(kNow);
@@ -403,15 +323,15 @@ BOOST_AUTO_TEST_CASE(back_in_the_middle) {
   BOOST_TEST(back.connect("uid:1").ids.size() == 1u); /* the club's, until it has been looked at */
   BOOST_TEST(back.retire(kNow + kDay) == 0u);
   BOOST_TEST(hidden(place) == 1u);
-  const Fixture::Seen again = back.connect("uid:1");
+  const Seen again = back.connect("uid:1");
   BOOST_REQUIRE(again.ids.size() == 2u);
   BOOST_TEST((again.ids[0] != first.ids[0] && !again.made[0]));
 }
 
 /* Nothing was done: whoever may use it again has it as it was. */
 BOOST_AUTO_TEST_CASE(somebody_is_connected) {
-  Place place;
-  const Fixture::Seen first = begin(place, kRetireDestroy, 1);
+  StateDir place;
+  const Seen first = begin(place, kRetireDestroy, 1);
   {
     Fixture without(place, sample(kRetireDestroy, 1, kTwo));
     without.retire(kNow);
@@ -428,8 +348,8 @@ BOOST_AUTO_TEST_CASE(somebody_is_connected) {
 
 /* The layer says something else meanwhile: what is half there is nobody's, and nothing is asked. */
 BOOST_AUTO_TEST_CASE(kept_after_all_when_it_is_half_gone) {
-  Place place;
-  const Fixture::Seen first = begin(place, kRetireDestroy, 1);
+  StateDir place;
+  const Seen first = begin(place, kRetireDestroy, 1);
   {
     Fixture without(place, sample(kRetireDestroy, 1, kTwo));
     without.retire(kNow);
@@ -437,7 +357,7 @@ BOOST_AUTO_TEST_CASE(kept_after_all_when_it_is_half_gone) {
   }
   Fixture back(place, sample(kRetireKeep, 0, kBoth));
   BOOST_TEST(back.retire(kNow + kDay) == 0u);
-  const Fixture::Seen again = back.connect("uid:1");
+  const Seen again = back.connect("uid:1");
   BOOST_REQUIRE(again.ids.size() == 2u);
   BOOST_TEST((again.ids[0] != first.ids[0] && !again.made[0]));
   BOOST_TEST(hidden(place) == 1u);
@@ -445,7 +365,7 @@ BOOST_AUTO_TEST_CASE(kept_after_all_when_it_is_half_gone) {
 
 /* One after the other, and the answer to none that was not asked. */
 BOOST_AUTO_TEST_CASE(several) {
-  Place place;
+  StateDir place;
   {
     Fixture f(place, sample(kRetireDestroy, 1, kBoth));
     f.connect("uid:1");
@@ -469,12 +389,12 @@ BOOST_AUTO_TEST_CASE(several) {
 
 /* More than are looked at in one go. */
 BOOST_AUTO_TEST_CASE(many) {
-  Place place;
+  StateDir place;
   std::vector<std::string> who;
   for (int i = 1; i <= 40; i++) who.push_back("local:p" + std::to_string(i));
   {
     Fixture f(place, sample(kRetireHide, 0, who));
-    for (const std::string& one : who) f.connect(one.c_str() + 6);
+    for (const std::string& one : who) f.connect(one);
   }
   place.sql("UPDATE token SET made = 1, pin_size = 32");
   Fixture nobody(place, sample(kRetireHide, 0, {}));
@@ -485,7 +405,7 @@ BOOST_AUTO_TEST_CASE(many) {
 }
 
 BOOST_AUTO_TEST_CASE(another_vault_has_taken_over) {
-  Place place;
+  StateDir place;
   begin(place, kRetireHide, 0);
   Fixture old(place, sample(kRetireHide, 0, kTwo));
   send_record(old.control.get(), RecordHead{RecordType::kStop, sizeof(RecordHead)});
@@ -496,8 +416,8 @@ BOOST_AUTO_TEST_CASE(another_vault_has_taken_over) {
 
 /* A token that all have: as long as somebody might, whoever has seen it. */
 BOOST_AUTO_TEST_CASE(of_a_club) {
-  Place place;
-  const Fixture::Seen first = begin(place, kRetireHide, 0);
+  StateDir place;
+  const Seen first = begin(place, kRetireHide, 0);
   make(place, first.ids[1]);
   {
     Fixture two(place, sample(kRetireHide, 0, {"uid:3"}));
@@ -514,7 +434,7 @@ BOOST_AUTO_TEST_CASE(of_a_club) {
 
 /* What no layer speaks of, and what another layer speaks of more mildly, is kept. */
 BOOST_AUTO_TEST_CASE(the_mildest_has_its_way) {
-  Place place;
+  StateDir place;
   begin(place, kRetireDestroy, 1);
   auto kept = [&place](const char* what, Config c) {
     Fixture f(place, c);
@@ -551,13 +471,13 @@ BOOST_AUTO_TEST_CASE(the_mildest_has_its_way) {
 
 /* Who is noted is whose it is, of Kerberos or not, and not who acted as that one. */
 BOOST_AUTO_TEST_CASE(persons) {
-  Place place;
+  StateDir place;
   Config c = sample(kRetireHide, 0, {"alice@R", "local:web", "uid:1"});
   c.tokens[0].pin_select = true;
   c.identities.push_back({"alice@R", 1, {"uid:1"}});
   {
     Fixture f(place, c);
-    for (const char* who : {"uid:1", "web"}) f.connect(who);
+    for (const char* who : {"uid:1", "local:web"}) f.connect(who);
   }
   place.sql("UPDATE token SET made = 1, pin_size = 32");
   auto names = [&place] {

@@ -23,14 +23,13 @@
  */
 /* The vault's records: one verdict a connection, kAllow before the portfolio, nothing for the
  * unknown. */
-#include "vault.h"
-
-#include <boost/test/unit_test.hpp>
 #include <cstring>
 
 #include "layer_prefix.h"
+#include "vault_fixture.h"
 
 using namespace mp11;
+using namespace mp11::vault_test;
 
 namespace {
 
@@ -60,82 +59,15 @@ Config sample() {
   return c;
 }
 
-Verdict verdict(uint32_t kind, const char* name) {
-  Verdict v = make_record<Verdict>(RecordType::kVerdict);
-  v.kind = kind;
-  v.expires_s = kind == kVerdictKerberos ? 4000000000u : 0;
-  std::strcpy(v.principal, name);
-  return v;
-}
-
-Policy policy_of(const Config& config) {
-  auto policy = Policy::read(serialise_policy(config));
-  BOOST_REQUIRE(policy.ok());
-  return std::move(*policy);
-}
-
-/* "INDEX/UID" of each, in the order of their numbers. */
-std::string backends_of(const Allow& allow) {
-  std::string text;
-  for (uint32_t i = 0; i < allow.count; i++)
-    text += (i != 0 ? " " : "") + std::to_string(allow.backends[i].backend) + "/" +
-            std::to_string(allow.backends[i].uid);
-  return text;
-}
-
-/* A vault with the test in the places of [priv], auth and monitor. */
-struct Fixture {
-  explicit Fixture(const Config& config = sample()) : loop(std::move(*EventLoop::create())) {
-    auto pair = record_pair();
-    BOOST_REQUIRE(pair.ok());
-    control = std::move(pair->first);
-    vault = std::make_unique<Vault>(&loop, policy_of(config), nullptr, MasterKeys(),
-                                    std::move(pair->second));
+/* One connection at a time. */
+struct Fixture : VaultFixture {
+  explicit Fixture(const Config& config = sample()) : VaultFixture(config) {}
+  void connect(uint64_t name, const Verdict* known = nullptr) {
+    Ends ends = introduce(name, known);
+    monitor = std::move(ends.monitor);
+    auth = std::move(ends.auth);
   }
-  /* Introduces a connection; `has` with that verdict. */
-  void connect(uint64_t name, const Verdict* has = nullptr) {
-    auto with_monitor = record_pair(), with_auth = record_pair();
-    BOOST_REQUIRE(with_monitor.ok() && with_auth.ok());
-    VaultConnection record = make_record<VaultConnection>(RecordType::kVaultConnection);
-    record.connection = name;
-    record.has_verdict = has != nullptr;
-    if (has != nullptr) record.verdict = *has;
-    int fds[] = {with_monitor->first.get(), with_auth->first.get()};
-    BOOST_REQUIRE(
-        (send_record(control.get(), record, {fds, has != nullptr ? 1u : 2u}) == RecordStatus::kOk));
-    monitor = std::move(with_monitor->second);
-    auth = std::move(with_auth->second);
-    with_monitor->first.reset();
-    with_auth->first.reset();
-    turn();
-  }
-  /* Lets the vault do what it has to do. */
-  void turn() {
-    for (int i = 0; i < 10; i++) {
-      loop.after(0, [] {});
-      loop.run_once();
-    }
-  }
-  template <class T>
-  std::optional<T> take(const UniqueFd& socket, RecordType type) {
-    RecordBuffer buffer;
-    if (buffer.receive(socket.get(), true) != RecordStatus::kOk) return std::nullopt;
-    const T* record = buffer.as<T>(type);
-    return record != nullptr ? std::optional<T>(*record) : std::nullopt;
-  }
-  RecordStatus look(const UniqueFd& socket) {
-    RecordBuffer buffer;
-    return buffer.receive(socket.get(), true);
-  }
-  void allowed(uint64_t name) {
-    ConnectionName record = make_record<ConnectionName>(RecordType::kAllowed);
-    record.connection = name;
-    send_record(control.get(), record);
-    turn();
-  }
-  EventLoop loop;
-  std::unique_ptr<Vault> vault;
-  UniqueFd control, auth, monitor;
+  UniqueFd auth, monitor;
 };
 
 }  // namespace
@@ -146,7 +78,7 @@ BOOST_AUTO_TEST_CASE(a_verdict_becomes_a_portfolio_only_after_priv_noted_it) {
   Fixture f;
   f.connect(5);
   BOOST_TEST((f.look(f.control) == RecordStatus::kAgain));
-  Verdict v = verdict(kVerdictKerberos, "alice@R");
+  Verdict v = verdict_for("alice@R");
   send_record(f.auth.get(), v);
   f.turn();
   auto allow = f.take<Allow>(f.control, RecordType::kAllow);
@@ -182,11 +114,11 @@ BOOST_AUTO_TEST_CASE(a_second_verdict_ends_the_connection) {
   for (bool told : {false, true}) {
     Fixture f;
     f.connect(9);
-    send_record(f.auth.get(), verdict(kVerdictKerberos, "alice@R"));
+    send_record(f.auth.get(), verdict_for("alice@R"));
     f.turn();
     BOOST_REQUIRE(f.take<Allow>(f.control, RecordType::kAllow).has_value());
     if (told) f.allowed(9);
-    send_record(f.auth.get(), verdict(kVerdictKerberos, "bob@R"));
+    send_record(f.auth.get(), verdict_for("bob@R"));
     f.turn();
     auto end = f.take<ConnectionName>(f.control, RecordType::kVaultEnd);
     BOOST_REQUIRE(end.has_value());
@@ -196,17 +128,18 @@ BOOST_AUTO_TEST_CASE(a_second_verdict_ends_the_connection) {
 }
 
 BOOST_AUTO_TEST_CASE(verdicts_that_auth_may_not_give) {
-  Verdict local = verdict(kVerdictLocal, "uid:1000");
-  Verdict expired = verdict(kVerdictKerberos, "alice@R");
+  Verdict local = verdict_for("uid:1000");
+  Verdict expired = verdict_for("alice@R");
   expired.expires_s = 1;
-  Verdict for_ever = verdict(kVerdictKerberos, "alice@R");
+  Verdict for_ever = verdict_for("alice@R");
   for_ever.expires_s = 0;
-  Verdict no_realm = verdict(kVerdictKerberos, "alice");
-  Verdict no_end = verdict(kVerdictKerberos, "alice@R");
+  Verdict no_realm = verdict_for("alice");
+  Verdict no_end = verdict_for("alice@R");
   std::memset(no_end.principal, 'x', sizeof no_end.principal);
-  Verdict reserved = verdict(kVerdictKerberos, "alice@R");
+  Verdict reserved = verdict_for("alice@R");
   reserved.reserved = 1;
-  Verdict kind = verdict(7, "alice@R");
+  Verdict kind = verdict_for("alice@R");
+  kind.kind = 7;
   for (const Verdict& v : {local, expired, for_ever, no_realm, no_end, reserved, kind}) {
     Fixture f;
     f.connect(3);
@@ -232,7 +165,7 @@ BOOST_AUTO_TEST_CASE(whoever_breaks_the_form_ends_its_connection) {
 
 BOOST_AUTO_TEST_CASE(local_clients_have_their_verdict_from_priv) {
   Fixture f;
-  Verdict v = verdict(kVerdictLocal, "uid:1000");
+  Verdict v = verdict_for("uid:1000");
   f.connect(4, &v);
   auto allow = f.take<Allow>(f.control, RecordType::kAllow);
   BOOST_REQUIRE(allow.has_value());
@@ -264,87 +197,54 @@ BOOST_AUTO_TEST_CASE(a_stored_pin_goes_to_who_sees_the_layer) {
   layer.stored_pin = "5678";
   layer.allow = {"uid:1000"};
   config.tokens[1].allow = {"uid:1000", "uid:1001"};
-  for (const char* who : {"uid:1000", "uid:1001"}) {
-    Fixture f(config);
-    Verdict v = verdict(kVerdictLocal, who);
-    f.connect(4, &v);
-    BOOST_TEST(f.take<Allow>(f.control, RecordType::kAllow).has_value());
-    f.allowed(4);
-    unsigned pins = 0;
-    RecordBuffer record;
-    for (;;) {
-      f.turn();
-      if (record.receive(f.monitor.get(), false) != RecordStatus::kOk) break;
-      const auto* pin = record.as<PortfolioPin>(RecordType::kPortfolioPin);
-      if (pin == nullptr) continue;
-      pins++;
-      BOOST_TEST(std::string(reinterpret_cast<const char*>(pin->pin.pin), pin->pin.size) == "5678");
-    }
-    BOOST_TEST(pins == (std::string(who) == "uid:1000" ? 1u : 0u), who);
-  }
+  VaultFixture f(config);
+  BOOST_TEST((f.connect("uid:1000").pins == std::vector<std::string>{"5678"}));
+  BOOST_TEST(f.connect("uid:1001").pins.empty());
 }
 
 BOOST_AUTO_TEST_CASE(a_filter_follows_its_layer) {
   Config config = sample();
   config.tokens[1].layers[0].filter.emplace().plan.flags = kFilterNoExport;
-  Fixture f(config);
-  Verdict v = verdict(kVerdictLocal, "uid:1000");
-  f.connect(4, &v);
-  BOOST_TEST(f.take<Allow>(f.control, RecordType::kAllow).has_value());
-  f.allowed(4);
-  for (int i = 0; i < 2; i++)
-    BOOST_TEST(f.take<PortfolioBackend>(f.monitor, RecordType::kPortfolioBackend).has_value());
-  BOOST_TEST(f.take<PortfolioToken>(f.monitor, RecordType::kPortfolioToken).has_value());
-  auto upper = f.take<PortfolioLayer>(f.monitor, RecordType::kPortfolioLayer);
-  BOOST_REQUIRE(upper.has_value());
-  BOOST_TEST((upper->flags & kLayerFiltered) != 0u);
-  auto filter = f.take<PortfolioFilter>(f.monitor, RecordType::kPortfolioFilter);
-  BOOST_REQUIRE(filter.has_value());
-  BOOST_TEST(filter->plan.flags == uint32_t{kFilterNoExport});
-  auto lower = f.take<PortfolioLayer>(f.monitor, RecordType::kPortfolioLayer);
-  BOOST_REQUIRE(lower.has_value());
-  BOOST_TEST((lower->flags & kLayerFiltered) == 0u);
-  BOOST_TEST(f.take<PortfolioEnd>(f.monitor, RecordType::kPortfolioEnd).has_value());
+  VaultFixture f(config);
+  const Seen seen = f.connect("uid:1000");
+  BOOST_TEST(seen.backends.size() == 2u);
+  BOOST_REQUIRE(seen.tokens.size() == 1u);
+  const SeenLayer &upper = seen.tokens[0].layers.at(0), &lower = seen.tokens[0].layers.at(1);
+  BOOST_TEST((upper.row.flags & kLayerFiltered) != 0u);
+  BOOST_REQUIRE(upper.filter.has_value());
+  BOOST_TEST(upper.filter->plan.flags == uint32_t{kFilterNoExport});
+  BOOST_TEST((lower.row.flags & kLayerFiltered) == 0u);
+  BOOST_TEST(!lower.filter.has_value());
 }
 
 /* Neither the layer nor its backend are for who is not in the layer's list. */
 BOOST_AUTO_TEST_CASE(a_layer_that_is_for_others) {
   Config config = sample();
   config.tokens[1].layers[0].allow = {"uid:1001"};
-  Fixture f(config);
-  Verdict v = verdict(kVerdictLocal, "uid:1000");
-  f.connect(4, &v);
-  auto allow = f.take<Allow>(f.control, RecordType::kAllow);
-  BOOST_REQUIRE(allow.has_value());
-  BOOST_TEST(backends_of(*allow) == "0/0");
-  f.allowed(4);
-  BOOST_TEST(f.take<PortfolioBackend>(f.monitor, RecordType::kPortfolioBackend).has_value());
-  auto token = f.take<PortfolioToken>(f.monitor, RecordType::kPortfolioToken);
-  BOOST_REQUIRE(token.has_value());
-  BOOST_TEST(token->layers == 1u);
-  auto layer = f.take<PortfolioLayer>(f.monitor, RecordType::kPortfolioLayer);
-  BOOST_REQUIRE(layer.has_value());
-  BOOST_TEST(layer->pin == uint32_t{kPinNone});
-  BOOST_TEST(layer->creates == uint32_t{kCreateData});
-  BOOST_TEST(f.take<PortfolioEnd>(f.monitor, RecordType::kPortfolioEnd).has_value());
+  VaultFixture f(config);
+  const Seen seen = f.connect("uid:1000");
+  BOOST_TEST(backends_of(seen.allow) == "0/0");
+  BOOST_TEST(seen.backends.size() == 1u);
+  BOOST_REQUIRE(seen.tokens.size() == 1u);
+  BOOST_TEST(seen.tokens[0].row.layers == 1u);
+  BOOST_REQUIRE(seen.tokens[0].layers.size() == 1u);
+  const PortfolioLayer& layer = seen.tokens[0].layers[0].row;
+  BOOST_TEST(layer.pin == uint32_t{kPinNone});
+  BOOST_TEST(layer.creates == uint32_t{kCreateData});
 }
 
 BOOST_AUTO_TEST_CASE(a_stranger_gets_an_empty_portfolio) {
-  Fixture f;
-  Verdict v = verdict(kVerdictLocal, "uid:5");
-  f.connect(4, &v);
-  auto allow = f.take<Allow>(f.control, RecordType::kAllow);
-  BOOST_REQUIRE(allow.has_value());
-  BOOST_TEST(backends_of(*allow) == "");
-  f.allowed(4);
-  BOOST_TEST(f.take<PortfolioEnd>(f.monitor, RecordType::kPortfolioEnd).has_value());
+  VaultFixture f(sample());
+  const Seen seen = f.connect("uid:5");
+  BOOST_TEST(backends_of(seen.allow) == "");
+  BOOST_TEST((seen.backends.empty() && seen.tokens.empty()));
 }
 
 BOOST_AUTO_TEST_CASE(a_portfolio_larger_than_the_socket_arrives_whole) {
   Config big = sample();
   big.tokens.assign(1000, big.tokens[1]);
   Fixture f(big);
-  Verdict v = verdict(kVerdictLocal, "uid:1000");
+  Verdict v = verdict_for("uid:1000");
   f.connect(4, &v);
   BOOST_REQUIRE(f.take<Allow>(f.control, RecordType::kAllow).has_value());
   f.allowed(4);
