@@ -29,8 +29,8 @@
  * attacker's: names, symbolic links, depth, modes. Nobody else writes there now: [priv] starts us
  * when no process has that uid and no connection may start one. No symbolic link is followed and no
  * path is put together from what lies there: each entry is removed by its name in the directory
- * that is open. Another file system that is mounted there is not entered. Files are unlinked, not written
- * over.
+ * that is open. Another file system that is mounted there is not entered. Files are unlinked, not
+ * written over.
  */
 #pragma once
 #include <string>
