@@ -114,7 +114,7 @@ BOOST_AUTO_TEST_CASE(every_message_comes_back_the_same) {
   codec_start();
   unsigned made = 0;
   for (long opcode : all_opcodes())
-    for (unsigned seed = 0; seed < 24; seed++) {
+    for (unsigned seed = 0; seed < 8; seed++) {
       const std::vector<uint8_t> der = made_message(seed % 2 != 0, opcode, seed);
       const std::string octets(der.begin(), der.end());
       for (Encoding encoding : kTexts) {
@@ -125,7 +125,7 @@ BOOST_AUTO_TEST_CASE(every_message_comes_back_the_same) {
         made++;
       }
     }
-  BOOST_TEST(made == all_opcodes().size() * 24 * 2);
+  BOOST_TEST(made == all_opcodes().size() * 8 * 2);
 }
 
 BOOST_AUTO_TEST_CASE(forms) {
