@@ -152,7 +152,13 @@ class Connection {
     auto record = make_record<AuthConnection>(RecordType::kAuthConnection);
     record.connection = name_ = ++last_name_;
     const int fds[] = {net->second.get(), vault->second.get()};
-    NEED(send_record(auth.control(), record, fds) == RecordStatus::kOk, "kAuthConnection");
+    /* It may have no room for a moment, on a busy machine. */
+    RecordStatus sent = RecordStatus::kAgain;
+    for (int i = 0; i < 1000 && sent == RecordStatus::kAgain; i++) {
+      sent = send_record(auth.control(), record, fds);
+      if (sent == RecordStatus::kAgain) ::usleep(10000);
+    }
+    NEED(sent == RecordStatus::kOk, "kAuthConnection");
   }
   void send(const Bytes& token, uint32_t size, RecordType type = RecordType::kGssToken) {
     auto record = make_record<ConnectionToken>(type);

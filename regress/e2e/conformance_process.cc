@@ -283,7 +283,7 @@ void look_at_buffers(const std::string& when, CK_SESSION_HANDLE s, CK_OBJECT_HAN
   must("C_Digest", p11->C_Digest(s, out.data(), 1, out.data(), &size));
   verdict(size == out.size() && all_zero(out), "an output buffer" + when, std::to_string(size));
   Octets one(3000, 0xff), two(3000, 0xff);
-  CK_ATTRIBUTE inner = {~0ul, two.data(), two.size()};
+  CK_ATTRIBUTE inner = {CKA_ID, two.data(), two.size()};
   CK_ATTRIBUTE both[] = {{CKA_VALUE, one.data(), one.size()},
                          {CKA_WRAP_TEMPLATE, &inner, sizeof inner}};
   must("C_GetAttributeValue", p11->C_GetAttributeValue(s, object, both, 2));
