@@ -184,6 +184,12 @@ daemon_down() {
 # not root may not ask where a process that cannot be traced comes from; then each of his counts.
 daemon_processes() {
   local p exe
+  if as_root; then
+    # One program for all of them: tests ask often.
+    find /proc -mindepth 2 -maxdepth 2 -path '/proc/[0-9]*/exe' -lname "*$LIBEXEC/multip11*" \
+      -printf '%P %l\n' 2>/dev/null | sed 's,^\([0-9]*\)/exe .*/,\1 ,'
+    return 0
+  fi
   for p in /proc/[0-9]*; do
     if exe=$(readlink "$p/exe" 2>/dev/null); then
       # In a chroot, the path of a process with mounts of its own begins outside.
