@@ -30,6 +30,9 @@ need_commands readelf nm
 grep -q '^SANITIZE_FLAGS = .*-fsanitize' "$MULTIP11_BUILD/Makefile" &&
   skip_test "a build with sanitizers has their libraries and symbols"
 
+# Boost has a version in its name.
+json=$(readelf -d "$(find_program multip11)" | sed -n 's/.*\[\(libboost_json\.so\.[0-9.]*\)\]/\1/p')
+text="libexpat.so.1 ${json:-libboost_json.so}"
 base="libc.so.6 libgcc_s.so.1 libm.so.6 libstdc++.so.6 ld-linux-x86-64.so.2 ld-linux-aarch64.so.1"
 declare -A may_need=(
   [multip11d]="libseccomp.so.2 libconfuse.so.2"
@@ -37,27 +40,28 @@ declare -A may_need=(
   [multip11-vault]="libseccomp.so.2 libsqlite3.so.0 libcrypto.so.3"
   [multip11-log]="libseccomp.so.2"
   [multip11-monitor]="libseccomp.so.2"
-  [multip11-net]="libseccomp.so.2 libk5crypto.so.3"
+  [multip11-net]="libseccomp.so.2 libk5crypto.so.3 $text"
   [multip11-backend]="libseccomp.so.2"
-  [multip11-remote]="libseccomp.so.2 libgssapi_krb5.so.2 libkrb5.so.3 libk5crypto.so.3 libcom_err.so.2"
+  [multip11-remote]="libseccomp.so.2 libgssapi_krb5.so.2 libkrb5.so.3 libk5crypto.so.3 libcom_err.so.2 $text"
   [multip11.so]="libconfuse.so.2 libconfuse.so.1"
-  [multip11]=""
+  [multip11]="$text"
 )
+parsers='(XML_|_ZN5boost4json)'
 asn1='(asn_DEF_|asn_.*_(check_constraints|skip_length)|[bd]er_(encode|decode|tlv)|xer_|uper_)'
 tls='(SSL_|EVP_|OSSL_|CRYPTO_|BIO_)'
 kerberos='(krb5_|gss_)'
 loader='(dlopen|dlmopen)(@|$)'
 declare -A must_not=(
-  [multip11d]="$asn1|$tls|$kerberos|$loader"
-  [multip11-auth]="$asn1|$tls|$loader"
-  [multip11-vault]="$asn1|SSL_|BIO_|$kerberos|$loader"
-  [multip11-log]="$asn1|$tls|$kerberos|$loader"
-  [multip11-monitor]="$asn1|$tls|$kerberos|$loader"
+  [multip11d]="$parsers|$asn1|$tls|$kerberos|$loader"
+  [multip11-auth]="$parsers|$asn1|$tls|$loader"
+  [multip11-vault]="$parsers|$asn1|SSL_|BIO_|$kerberos|$loader"
+  [multip11-log]="$parsers|$asn1|$tls|$kerberos|$loader"
+  [multip11-monitor]="$parsers|$asn1|$tls|$kerberos|$loader"
   [multip11-net]="$tls|gss_|krb5_(init_context|rd_|kt_|cc_|get_)|$loader"
-  [multip11-backend]="$asn1|$tls|$kerberos"
+  [multip11-backend]="$parsers|$asn1|$tls|$kerberos"
   [multip11-remote]="$tls|$loader"
-  [multip11.so]="$asn1|$tls|$kerberos|seccomp_|$loader"
-  [multip11]="$asn1|$tls|$kerberos|seccomp_"
+  [multip11.so]="$parsers|$asn1|$tls|$kerberos|seccomp_|$loader"
+  [multip11]="$tls|$kerberos|seccomp_"
 )
 
 # Every symbol, defined or not, static or dynamic, without its C++ mangling's own noise.
@@ -82,6 +86,7 @@ done
 # The looking itself works: what must not be in one is in another.
 check_match "Kerberos is in multip11-auth" "^$kerberos" "$(symbols "$(find_program multip11-auth)")"
 check_match "asn1c is in multip11-net" "^$asn1" "$(symbols "$(find_program multip11-net)")"
+check_match "expat is in multip11-net" "^$parsers" "$(symbols "$(find_program multip11-net)")"
 check_match "dlopen is in multip11-backend" "^$loader" "$(symbols "$(find_program multip11-backend)")"
 
 exported=$(nm -D --defined-only "$(find_program multip11.so)" | awk '{ print $NF }' | sed 's/@.*//')
