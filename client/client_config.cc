@@ -118,7 +118,7 @@ constexpr Keyword kKeywords[] = {
      }},
     {"security",
      [](const std::string& v) -> std::string {
-       return v == "gss" ? "" : "write gss, which is all there is for now";
+       return v == "kdh" || v == "gss" ? "" : "write kdh or gss, or leave the line out";
      }},
     {"encoding",
      [](const std::string& v) -> std::string {
@@ -359,6 +359,7 @@ Result<BackendConfig> collect_server(cfg_t* section) {
   if (!backend) return backend;
   collect_common(section, &*backend);
   backend->principal = text_of(section, "principal");
+  backend->security = text_of(section, "security", "");
   backend->encoding = text_of(section, "encoding", "der");
   backend->owner = number_of(section, "owner", 0);
   backend->landlock = text_of(section, "sandbox", "full") == "full";

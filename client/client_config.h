@@ -73,6 +73,7 @@ struct BackendConfig {
   /* kRemote */
   std::string address;   /* HOST:PORT, an IPv6 address in brackets */
   std::string principal; /* empty: pkcs11/HOST in the realm that Kerberos finds */
+  std::string security;  /* kdh or gss; empty: kdh, and gss where that is not possible */
   std::string encoding;  /* of messages: der, xer, jer */
 
   /* kLocal */

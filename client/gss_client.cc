@@ -35,6 +35,7 @@
 #include <ctime>
 
 #include "gss_frames.h"
+#include "kerberos_advice.h"
 #include "mp11_limits.h"
 
 namespace mp11 {
@@ -64,49 +65,8 @@ void add_status(OM_uint32 status, int kind, std::string* out) {
   } while (more != 0);
 }
 
-/* By Kerberos error; what is not here is told in the library's own words. */
-const char* advice(krb5_error_code code) {
-  switch (code) {
-    case KRB5KRB_AP_ERR_TKT_EXPIRED:
-      return "your Kerberos ticket has expired; run kinit";
-    case KRB5_FCC_NOFILE:
-    case KRB5_CC_NOTFOUND:
-    case KRB5_CC_NOMEM:
-      return "you have no Kerberos ticket; run kinit";
-    case KRB5KDC_ERR_S_PRINCIPAL_UNKNOWN:
-      return "the KDC does not know this service; check the server's name and realm, and that the "
-             "principal was created";
-    case KRB5_KDC_UNREACH:
-    case KRB5_REALM_UNKNOWN:
-    case KRB5_REALM_CANT_RESOLVE:
-      return "the KDC of the realm cannot be reached; check krb5.conf and the network";
-    case KRB5KRB_AP_ERR_SKEW:
-      return "this machine's clock and the server's differ too much; set them right";
-    case KRB5KRB_AP_ERR_REPEAT:
-      return "the server may have seen this authenticator before (it has just been restarted, or "
-             "somebody replays); try again";
-    case KRB5KRB_AP_ERR_MODIFIED:
-    case KRB5KRB_AP_ERR_BAD_INTEGRITY:
-    case KRB5KRB_AP_ERR_NOKEY:
-    case KRB5KRB_AP_ERR_BADKEYVER:
-    case KRB5KRB_AP_ERR_NOT_US:
-    case KRB5KRB_AP_WRONG_PRINC:
-      return "the server's keytab does not have the key that the KDC uses for it; run kinit again, "
-             "and if that does not help the server needs a new keytab";
-    case KRB5KDC_ERR_ETYPE_NOSUPP:
-      return "the ticket's encryption type is not AES, which the server insists on; give the "
-             "service AES keys";
-    case KRB5KDC_ERR_POLICY:
-      return "the server does not admit this client (anonymous tickets are refused)";
-    case KRB5KDC_ERR_SVC_UNAVAILABLE:
-      return "the server is too busy with other handshakes; try again later";
-    default:
-      return nullptr;
-  }
-}
-
 Error failure(const std::string& service, OM_uint32 major, OM_uint32 minor) {
-  const char* known = advice(static_cast<krb5_error_code>(minor));
+  const char* known = kerberos_advice(static_cast<krb5_error_code>(minor));
   if (known == nullptr && GSS_ROUTINE_ERROR(major) == GSS_S_NO_CRED)
     known = "you have no Kerberos ticket; run kinit";
   if (known == nullptr && GSS_ROUTINE_ERROR(major) == GSS_S_CREDENTIALS_EXPIRED)

@@ -146,7 +146,8 @@ std::string start_block_text(const BackendConfig& backend) {
   std::string text = "name=" + backend.name + "\nowner=pidfd\n";
   text += std::string("sandbox=") + (backend.landlock ? "full" : "seccomp-only") + "\n";
   if (backend.kind == BackendKind::kRemote) {
-    text += "server=" + backend.address + "\nsecurity=gss\n";
+    text += "server=" + backend.address + "\n";
+    text += "security=" + (backend.security.empty() ? "any" : backend.security) + "\n";
     if (!backend.principal.empty()) text += "principal=" + backend.principal + "\n";
     if (backend.encoding == "xer" || backend.encoding == "jer")
       text += "encoding=" + backend.encoding + "\n";

@@ -45,11 +45,10 @@ constexpr FrameLimits kTextFrames = {.message = limits::kTextMessage,
 
 }  // namespace
 
-RemoteConnection::RemoteConnection(Channel* application, std::unique_ptr<TokenStream> server,
-                                   std::unique_ptr<Wrapping> wrapping, Encoding encoding, int owner)
+RemoteConnection::RemoteConnection(Channel* application, std::unique_ptr<PeerStream> server,
+                                   Encoding encoding, int owner)
     : application_(application),
       server_(std::move(server)),
-      wrapping_(std::move(wrapping)),
       encoding_(encoding),
       owner_(owner),
       frames_(encoding == Encoding::kDer ? FrameLimits() : kTextFrames) {}
@@ -149,7 +148,7 @@ bool RemoteConnection::pump_output() {
     Call* call = sending_.front();
     sending_.pop_front();
     bool more = write_frame(&call->rest, &fragment_);
-    server_->wrap(wrapping_.get(), fragment_.span());
+    server_->wrap(fragment_.span());
     fragment_.clear();
     progress = true;
     if (more) {
@@ -165,7 +164,7 @@ bool RemoteConnection::pump_output() {
 
 bool RemoteConnection::pump_server() {
   bool progress = false;
-  while (server_->unwrap(wrapping_.get())) {
+  while (server_->unwrap()) {
     progress = true;
     std::span<const uint8_t> plain = server_->plain(), input = plain;
     uint32_t number = 0;

@@ -39,16 +39,16 @@
 #include "channel.h"
 #include "codec.h"
 #include "frames.h"
+#include "peer_stream.h"
 #include "text.h"
-#include "token_stream.h"
 
 namespace mp11 {
 
 class RemoteConnection {
  public:
   /* owner: a descriptor that becomes readable when the application has ended, or -1. */
-  RemoteConnection(Channel* application, std::unique_ptr<TokenStream> server,
-                   std::unique_ptr<Wrapping> wrapping, Encoding encoding, int owner);
+  RemoteConnection(Channel* application, std::unique_ptr<PeerStream> server, Encoding encoding,
+                   int owner);
 
   /* Serves until either side goes, or C_Finalize has returned; `first` is the call already taken.
    */
@@ -83,8 +83,7 @@ class RemoteConnection {
   Call* free_call();
 
   Channel* application_;
-  std::unique_ptr<TokenStream> server_;
-  std::unique_ptr<Wrapping> wrapping_;
+  std::unique_ptr<PeerStream> server_;
   const Encoding encoding_; /* of messages in both directions */
   int owner_;
   FrameReader frames_;

@@ -41,6 +41,7 @@
 #include <unistd.h>
 
 #include "gss_client.h"
+#include "kdh_client.h"
 #include "log.h"
 #include "os_memfd.h"
 #include "os_process.h"
@@ -48,6 +49,8 @@
 #include "remote_connection.h"
 #include "remote_keytab.h"
 #include "remote_start.h"
+#include "tls_stream.h"
+#include "token_stream.h"
 
 namespace mp11 {
 namespace {
@@ -129,25 +132,47 @@ void refuse(Channel* channel, const Message& call, uint64_t deadline_ns) {
   (void)channel->send(reply, deadline_ns);
 }
 
-struct Connected {
-  std::unique_ptr<TokenStream> stream;
-  std::unique_ptr<GssClient> wrapping;
-};
+int left_ms(uint64_t deadline_ns) {
+  const uint64_t now = Waiter::now_ns();
+  return now < deadline_ns ? static_cast<int>((deadline_ns - now) / 1000000) : 1;
+}
+
+Result<std::unique_ptr<PeerStream>> connect_gss(const RemoteStart& start, UniqueFd socket,
+                                                uint64_t deadline_ns) {
+  auto wrapping = GssClient::connect(socket.get(), start.principal, left_ms(deadline_ns));
+  if (!wrapping) return wrapping.error();
+  auto stream = std::make_unique<TokenStream>(std::move(socket));
+  stream->begin(std::move(*wrapping));
+  return std::unique_ptr<PeerStream>(std::move(stream));
+}
+
+/*
+ * As the configuration says; without a word of it TLS-KDH, and GSS-API where the server or the
+ * ticket is not for that. (Whoever can close our connections can have it so: SECURITY.)
+ */
+Result<std::unique_ptr<PeerStream>> connect_secured(const RemoteStart& start, UniqueFd socket,
+                                                    uint64_t deadline_ns) {
+  if (start.security == Security::kGss) return connect_gss(start, std::move(socket), deadline_ns);
+  auto kdh = kdh_connect(std::move(socket), start.principal, left_ms(deadline_ns));
+  if (kdh || start.security || kdh.error().code != kNotForKdh) return kdh;
+  log_debug("%s: %s; now by GSS-API", start.name.c_str(), kdh.error().text.c_str());
+  auto again = connect_server(start, deadline_ns);
+  if (!again) return again.error();
+  return connect_gss(start, std::move(*again), deadline_ns);
+}
 
 /* The server first, so that a KDC is not asked for nothing. The tickets end with this function. */
-Result<Connected> connect(const RemoteStart& start, std::unique_ptr<KeytabTickets> tickets,
-                          uint64_t deadline_ns) {
+Result<std::unique_ptr<PeerStream>> connect(const RemoteStart& start,
+                                            std::unique_ptr<KeytabTickets> tickets,
+                                            uint64_t deadline_ns) {
   auto socket = connect_server(start, deadline_ns);
   if (!socket) return socket.error();
   if (tickets)
     if (Status got = tickets->get(); !got) return got.error();
-  uint64_t now = Waiter::now_ns();
-  int left_ms = now < deadline_ns ? static_cast<int>((deadline_ns - now) / 1000000) : 1;
-  auto wrapping = GssClient::connect(socket->get(), start.principal, left_ms);
-  if (!wrapping && tickets)
-    return Error{wrapping.error().code, "as " + tickets->client() + ": " + wrapping.error().text};
-  if (!wrapping) return wrapping.error();
-  return Connected{std::make_unique<TokenStream>(std::move(*socket)), std::move(*wrapping)};
+  auto stream = connect_secured(start, std::move(*socket), deadline_ns);
+  if (!stream && tickets)
+    return Error{stream.error().code, "as " + tickets->client() + ": " + stream.error().text};
+  return stream;
 }
 
 int serve(const RemoteStart& start, std::unique_ptr<KeytabTickets> tickets) {
@@ -163,8 +188,7 @@ int serve(const RemoteStart& start, std::unique_ptr<KeytabTickets> tickets) {
     return 1;
   }
   close_sandbox(start);
-  auto connection = std::make_unique<RemoteConnection>(channel->get(), std::move(connected->stream),
-                                                       std::move(connected->wrapping),
+  auto connection = std::make_unique<RemoteConnection>(channel->get(), std::move(*connected),
                                                        start.encoding, start.owner ? kOwner : -1);
   connection->run(&call);
   if (connection->reason() != nullptr)
@@ -188,6 +212,7 @@ int main() {
     if (!read) fatal("%s: %s", start.name.c_str(), read.error().text.c_str());
     tickets = std::move(*read);
   }
+  tls_start();
   confine(start);
   return serve(start, std::move(tickets));
 }

@@ -77,7 +77,10 @@ bool parse_key(std::string_view key, std::string_view value, RemoteStart* start)
     start->principal = value;
     return !value.empty();
   }
-  if (key == "security") return value == "gss";
+  if (key == "security") {
+    start->security = security_named(value);
+    return start->security || value == "any";
+  }
   if (key == "encoding") {
     const std::optional<Encoding> encoding = encoding_named(value);
     start->encoding = encoding.value_or(Encoding::kDer);

@@ -27,7 +27,7 @@
  *
  *   name=TEXT           of the server, for the log
  *   server=HOST:PORT    or [ADDRESS]:PORT
- *   security=gss        nothing else is built
+ *   security=any|kdh|gss  how it is protected; any: kdh, and gss where that is not possible
  *   principal=NAME      of its service; default pkcs11/HOST
  *   encoding=der|xer|jer of messages; default der
  *   deadline=SECONDS    for name, connection and authentication together; default 20
@@ -45,6 +45,7 @@
  */
 #pragma once
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -52,6 +53,7 @@
 #include "encoding.h"
 #include "os_landlock.h"
 #include "result.h"
+#include "security.h"
 #include "unique_fd.h"
 
 namespace mp11 {
@@ -61,6 +63,7 @@ struct RemoteStart {
   std::string port;
   std::string name;
   std::string principal;
+  std::optional<Security> security; /* nothing: any */
   Encoding encoding = Encoding::kDer;
   uint32_t deadline_s = 20;
   bool landlock_may_be_absent = false;

@@ -24,7 +24,8 @@
 /*
  * The requests between the daemon's own processes (PROTOCOL.internal). Each is one fixed-size
  * record in one SOCK_SEQPACKET message, with at most kMaxFds descriptors beside it. The two
- * exceptions carry octets behind the record: GSS tokens between net and auth, and nothing else.
+ * exceptions carry octets behind the record: GSS tokens and AP-REQs between net and auth, and
+ * nothing else.
  *
  * Trust: who receives checks size, type and phase, then every field; text fields end with NUL
  * within their size. A peer that breaks the format has lost its connection. The connection is the
@@ -42,6 +43,7 @@
 #include <cstdint>
 #include <type_traits>
 
+#include "kdh.h"
 #include "mp11_limits.h"
 
 namespace mp11 {
@@ -55,6 +57,9 @@ enum class RecordType : uint32_t {
   kGssToken,
   kGssDone,   /* auth to net: GssDone, the last token of the exchange behind it, possibly empty */
   kGssFailed, /* auth to net: ConnectionToken, an error token behind it, possibly empty */
+  kKdhHello,  /* net to auth: KdhHello, an AP-REQ of token_size octets behind it */
+  kKdhDone,   /* auth to net: KdhDone */
+  kKdhFailed, /* auth to net: KdhFailed */
   /* auth to vault, or [priv] to vault inside VaultConnection. */
   kVerdict = 0x200,
   /*
@@ -140,6 +145,23 @@ struct GssDone {
   uint64_t receive_sequence;
   uint64_t expires_s;
   uint8_t key[64];
+};
+
+/* What a client of TLS-KDH proves its name with; and what the handshake goes on with (kdh.h). */
+struct KdhHello {
+  RecordHead head;
+  uint32_t token_size;
+  uint32_t reserved;
+  uint8_t random[kKdhRandom]; /* of the ClientHello */
+};
+struct KdhDone {
+  RecordHead head;
+  uint8_t psk[kKdhPsk];
+};
+struct KdhFailed {
+  RecordHead head;
+  uint32_t alert; /* KdhAlert */
+  uint32_t reserved;
 };
 
 struct VaultConnection {
@@ -394,7 +416,9 @@ struct NetStart {
   uint64_t connection;     /* for the log */
   uint32_t idle_timeout_s; /* close when the client has called nothing for so long; 0: never */
   uint32_t encodings;      /* that are taken: encoding_bit()s (encoding.h) */
-  char peer[64];           /* address and port as text */
+  uint32_t security;       /* the same: security_bit()s (security.h) */
+  uint32_t reserved;
+  char peer[64]; /* address and port as text */
 };
 
 struct MonitorStart {
@@ -453,6 +477,7 @@ constexpr bool is_record() {
   return std::is_trivially_copyable_v<T> && std::has_unique_object_representations_v<T>;
 }
 static_assert(is_record<Verdict>() && is_record<ConnectionToken>() && is_record<GssDone>() &&
+              is_record<KdhHello>() && is_record<KdhDone>() && is_record<KdhFailed>() &&
               is_record<AuthConnection>() && is_record<VaultConnection>() && is_record<Allow>() &&
               is_record<AllowedBackend>() && is_record<Erase>() && is_record<ConnectionName>() &&
               is_record<PortfolioToken>() && is_record<PortfolioLayer>() &&

@@ -75,15 +75,12 @@ std::string krb5_text(krb5_context context, krb5_error_code code) {
 
 gss_OID_set_desc only_krb5() { return {1, const_cast<gss_OID>(gss_mech_krb5)}; }
 
-/* One way only, so that the set holds nothing that is a key. */
-bool replay_id(krb5_context context, const gss_krb5_lucid_key_t& key, ReplaySet::Id* id) {
+krb5_keyblock keyblock(const ApReq& ap_req) {
   krb5_keyblock block{};
-  block.enctype = static_cast<krb5_enctype>(key.type);
-  block.length = key.length;
-  block.contents = static_cast<krb5_octet*>(key.data);
-  krb5_data label{0, sizeof kReplayLabel - 1, const_cast<char*>(kReplayLabel)};
-  krb5_data out{0, static_cast<unsigned>(id->size()), reinterpret_cast<char*>(id->data())};
-  return krb5_c_prfplus(context, &block, &label, &out) == 0;
+  block.enctype = ap_req.subkey_type;
+  block.length = static_cast<unsigned>(ap_req.subkey.size());
+  block.contents = const_cast<krb5_octet*>(ap_req.subkey.data());
+  return block;
 }
 
 }  // namespace
@@ -189,12 +186,12 @@ void Acceptor::warm_up() {
   const uint8_t no_ap_req[] = {0x6e, 0x00};
   ApReq ap_req;
   ApReqError error;
-  (void)verify_ap_req({context_, service_, keytab_, start_.clockskew_s, started_s_}, no_ap_req,
-                      now_us(), &ap_req, &error);
+  (void)verify_ap_req(policy(), no_ap_req, {}, now_us(), &ap_req, &error);
 }
 
 bool Acceptor::refuse(krb5_error_code code, std::string text, Refused* refused) {
   refused->text = std::move(text);
+  refused->code = code;
   if (refused->token.empty()) refused->token = error_token(context_, service_, code);
   return false;
 }
@@ -248,18 +245,7 @@ bool Acceptor::take_key(const Context& context, const ApReq& ap_req, Accepted* a
       accepted->principal != ap_req.client)
     return refuse(KRB5KRB_ERR_GENERIC, "token was read in two ways", refused);
 
-  ReplaySet::Id id;
-  if (!replay_id(context_, initiators, &id))
-    return refuse(KRB5KRB_ERR_GENERIC, "krb5_c_prfplus failed", refused);
-  switch (replays_.note(id, now_us() / 1000000)) {
-    case ReplaySet::Answer::kNew:
-      break;
-    case ReplaySet::Answer::kReplay:
-      return refuse(KRB5KRB_AP_ERR_REPEAT, ap_req.client + ": replayed authenticator", refused);
-    case ReplaySet::Answer::kFull:
-      return refuse(KRB5KDC_ERR_SVC_UNAVAILABLE,
-                    ap_req.client + ": too many handshakes within twice the clock skew", refused);
-  }
+  if (!note_use(ap_req, refused)) return false;
   GssDone& done = accepted->done;
   done.enctype = key.type;
   done.key_size = key.length;
@@ -271,6 +257,30 @@ bool Acceptor::take_key(const Context& context, const ApReq& ap_req, Accepted* a
   return true;
 }
 
+ApReqPolicy Acceptor::policy() const {
+  return {context_, service_, keytab_, start_.clockskew_s, started_s_};
+}
+
+/* By the subkey, one way only, so that the set holds nothing that is a key. */
+bool Acceptor::note_use(const ApReq& ap_req, Refused* refused) {
+  ReplaySet::Id id;
+  const krb5_keyblock subkey = keyblock(ap_req);
+  krb5_data label{0, sizeof kReplayLabel - 1, const_cast<char*>(kReplayLabel)};
+  krb5_data out{0, static_cast<unsigned>(id.size()), reinterpret_cast<char*>(id.data())};
+  if (krb5_c_prfplus(context_, &subkey, &label, &out) != 0)
+    return refuse(KRB5KRB_ERR_GENERIC, "krb5_c_prfplus failed", refused);
+  switch (replays_.note(id, now_us() / 1000000)) {
+    case ReplaySet::Answer::kNew:
+      return true;
+    case ReplaySet::Answer::kReplay:
+      return refuse(KRB5KRB_AP_ERR_REPEAT, ap_req.client + ": replayed authenticator", refused);
+    case ReplaySet::Answer::kFull:
+      return refuse(KRB5KDC_ERR_SVC_UNAVAILABLE,
+                    ap_req.client + ": too many handshakes within twice the clock skew", refused);
+  }
+  return false;
+}
+
 bool Acceptor::accept(std::span<const uint8_t> token, Accepted* accepted, Refused* refused) {
   const std::span<const uint8_t> encoded = ap_req_in_token(token);
   if (encoded.empty())
@@ -278,8 +288,7 @@ bool Acceptor::accept(std::span<const uint8_t> token, Accepted* accepted, Refuse
                   refused);
   ApReq ap_req;
   ApReqError error;
-  if (!verify_ap_req({context_, service_, keytab_, start_.clockskew_s, started_s_}, encoded,
-                     now_us(), &ap_req, &error))
+  if (!verify_ap_req(policy(), encoded, {}, now_us(), &ap_req, &error))
     return refuse(error.code, error.text, refused);
   Context context;
   if (!make_context(token, &context, accepted, refused)) {
@@ -287,6 +296,46 @@ bool Acceptor::accept(std::span<const uint8_t> token, Accepted* accepted, Refuse
     return false;
   }
   return take_key(context, ap_req, accepted, refused);
+}
+
+bool Acceptor::accept_kdh(std::span<const uint8_t> encoded,
+                          std::span<const uint8_t, kKdhRandom> random, AcceptedKdh* accepted,
+                          Refused* refused) {
+  ApReq ap_req;
+  ApReqError error;
+  if (!verify_ap_req(policy(), encoded, kdh_checksummed(random), now_us(), &ap_req, &error))
+    return refuse(error.code, error.text, refused);
+  if (!note_use(ap_req, refused)) return false;
+  if (kdh_psk(context_, keyblock(ap_req), std::span(accepted->done.psk)) != 0)
+    return refuse(KRB5KRB_ERR_GENERIC, "krb5_c_prfplus failed", refused);
+  accepted->principal = ap_req.client;
+  accepted->expires_s = ap_req.expires_s;
+  accepted->enctype = ap_req.subkey_type;
+  return true;
+}
+
+KdhAlert kdh_alert(krb5_error_code code) {
+  switch (code) {
+    case KRB5KRB_AP_ERR_TKT_EXPIRED:
+      return kKdhAlertExpired;
+    case KRB5KRB_AP_ERR_SKEW:
+      return kKdhAlertSkew;
+    case KRB5KRB_AP_ERR_REPEAT:
+    case KRB5KDC_ERR_SVC_UNAVAILABLE:
+      return kKdhAlertTryAgain;
+    case KRB5KDC_ERR_ETYPE_NOSUPP:
+      return kKdhAlertWeak;
+    case KRB5KRB_AP_ERR_BAD_INTEGRITY:
+    case KRB5KRB_AP_ERR_NOKEY:
+    case KRB5KRB_AP_ERR_BADKEYVER:
+    case KRB5KRB_AP_ERR_NOT_US:
+    case KRB5KRB_AP_WRONG_PRINC:
+    case KRB5_KT_NOTFOUND:
+    case KRB5_KT_KVNONOTFOUND:
+      return kKdhAlertWrongKey;
+    default:
+      return kKdhAlertDenied;
+  }
 }
 
 }  // namespace mp11

@@ -22,8 +22,9 @@
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
 /*
- * The service's Kerberos identity: keys, credential, and the acceptance of one GSS token. Lives in
- * multip11-auth, before and after it has locked itself down; after that it needs no file.
+ * The service's Kerberos identity: keys, credential, and the acceptance of one GSS token, or of the
+ * AP-REQ of one ClientHello (TLS-KDH). Lives in multip11-auth, before and after it has locked
+ * itself down; after that it needs no file.
  *
  * The mechanism is krb5 alone and needs one token each way. Whoever would need more (DCE style,
  * SPNEGO) is refused, so no half-made context outlives a call.
@@ -64,10 +65,26 @@ struct Accepted {
   std::vector<uint8_t> reply; /* the acceptor's token */
 };
 
+/* The same by TLS-KDH. */
+struct AcceptedKdh {
+  AcceptedKdh() = default;
+  AcceptedKdh(const AcceptedKdh&) = delete;
+  ~AcceptedKdh() { wipe(&done, sizeof done); }
+
+  std::string principal;
+  int64_t expires_s = 0;
+  krb5_enctype enctype = 0; /* of the subkey */
+  KdhDone done{};           /* all but head */
+};
+
 struct Refused {
   std::string text;           /* for the log */
-  std::vector<uint8_t> token; /* for the client, possibly empty */
+  std::vector<uint8_t> token; /* for a client of GSS-API, possibly empty */
+  krb5_error_code code = 0;   /* KRB5KRB_...: for a client of TLS-KDH, kdh_alert() */
 };
+
+/* What a TLS client is told. */
+KdhAlert kdh_alert(krb5_error_code code);
 
 class Acceptor {
  public:
@@ -85,6 +102,9 @@ class Acceptor {
   void warm_up();
   /* Fills in one of the two. A client that is accepted will not be again by this token. */
   bool accept(std::span<const uint8_t> token, Accepted* accepted, Refused* refused);
+  /* The same for the AP-REQ of a ClientHello with that random. */
+  bool accept_kdh(std::span<const uint8_t> ap_req, std::span<const uint8_t, kKdhRandom> random,
+                  AcceptedKdh* accepted, Refused* refused);
 
  private:
   struct Context;
@@ -95,6 +115,8 @@ class Acceptor {
   bool make_context(std::span<const uint8_t> token, Context* context, Accepted* accepted,
                     Refused* refused);
   bool take_key(const Context& context, const ApReq& ap_req, Accepted* accepted, Refused* refused);
+  ApReqPolicy policy() const;
+  bool note_use(const ApReq& ap_req, Refused* refused);
 
   AuthStart start_;
   krb5_context context_ = nullptr; /* kept, so that libgssapi finds its profile in memory */

@@ -121,12 +121,29 @@ ApReqError check_times(const ApReqPolicy& policy, const Received& received, int6
   return {};
 }
 
-}  // namespace
-
-bool enctype_allowed(krb5_enctype enctype) {
-  return enctype >= ENCTYPE_AES128_CTS_HMAC_SHA1_96 &&
-         enctype <= ENCTYPE_AES256_CTS_HMAC_SHA384_192;
+/* Of the types that belong to AES keys, so that it is one that takes the key to make. */
+bool checksum_allowed(krb5_cksumtype type) {
+  return type == CKSUMTYPE_HMAC_SHA1_96_AES128 || type == CKSUMTYPE_HMAC_SHA1_96_AES256 ||
+         type == CKSUMTYPE_HMAC_SHA256_128_AES128 || type == CKSUMTYPE_HMAC_SHA384_192_AES256;
 }
+
+ApReqError check_checksum(krb5_context context, const Received& received,
+                          std::span<const uint8_t> checksummed) {
+  const krb5_checksum* checksum = received.authenticator->checksum;
+  if (checksum == nullptr || !checksum_allowed(checksum->checksum_type))
+    return {KRB5KRB_AP_ERR_INAPP_CKSUM, "authenticator has no checksum by a key"};
+  krb5_data data{0, static_cast<unsigned>(checksummed.size()),
+                 reinterpret_cast<char*>(const_cast<uint8_t*>(checksummed.data()))};
+  krb5_boolean valid = 0;
+  krb5_error_code code =
+      krb5_c_verify_checksum(context, received.ticket->enc_part2->session,
+                             KRB5_KEYUSAGE_AP_REQ_AUTH_CKSUM, &data, checksum, &valid);
+  if (code != 0 || valid == 0)
+    return {KRB5KRB_AP_ERR_MODIFIED, "authenticator was made for another ClientHello"};
+  return {};
+}
+
+}  // namespace
 
 std::span<const uint8_t> ap_req_in_token(std::span<const uint8_t> token) {
   if (token.size() < 2 || token.size() > limits::kGssToken || token[0] != 0x60) return {};
@@ -147,8 +164,9 @@ std::span<const uint8_t> ap_req_in_token(std::span<const uint8_t> token) {
   return token.subspan(kHead);
 }
 
-bool verify_ap_req(const ApReqPolicy& policy, std::span<const uint8_t> ap_req, int64_t now_us,
-                   ApReq* out, ApReqError* error) {
+bool verify_ap_req(const ApReqPolicy& policy, std::span<const uint8_t> ap_req,
+                   std::span<const uint8_t> checksummed, int64_t now_us, ApReq* out,
+                   ApReqError* error) {
   Received received(policy.context);
   krb5_flags options = 0;
   if (!decode(policy, ap_req, &received, &options, error)) return false;
@@ -164,6 +182,8 @@ bool verify_ap_req(const ApReqPolicy& policy, std::span<const uint8_t> ap_req, i
   *error = check_keys(received, options);
   if (error->code == 0) *error = check_client(policy.context, part, out->client);
   if (error->code == 0) *error = check_times(policy, received, now_us);
+  if (error->code == 0 && !checksummed.empty())
+    *error = check_checksum(policy.context, received, checksummed);
   if (error->code != 0) {
     error->text = out->client + ": " + error->text;
     return false;
@@ -171,6 +191,7 @@ bool verify_ap_req(const ApReqPolicy& policy, std::span<const uint8_t> ap_req, i
   out->expires_s = seconds(part.times.endtime);
   out->subkey.clear();
   out->subkey.append(received.subkey->contents, received.subkey->length);
+  out->subkey_type = received.subkey->enctype;
   return true;
 }
 

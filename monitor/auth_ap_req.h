@@ -22,14 +22,15 @@
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
 /*
- * The AP-REQ inside the initiator's GSS token, verified by libkrb5 itself. libgssapi does not tell
- * an acceptor when the authenticator was made, of which type the session key is, or whether the
- * ticket is anonymous; multip11-auth refuses by these.
+ * The AP-REQ of a client, verified by libkrb5 itself: that inside an initiator's GSS token, or the
+ * identity of TLS-KDH. libgssapi does not tell an acceptor when the authenticator was made, of
+ * which type the session key is, or whether the ticket is anonymous; multip11-auth refuses by
+ * these.
  *
- * Trust: the token is a stranger's. Here only its ASN.1 header of 17 octets or so is taken apart;
- * it has to be that of the one mechanism, in DER, and to span the token exactly. The rest is given
- * to krb5_rd_req, before libgssapi sees the token. What counts is the context that libgssapi makes
- * of it: auth_acceptor.cc holds its key against the `subkey` found here.
+ * Trust: the octets are a stranger's. Of a token only its ASN.1 header of 17 octets or so is taken
+ * apart here; it has to be that of the one mechanism, in DER, and to span the token exactly. The
+ * rest is given to krb5_rd_req, before libgssapi sees the token. What counts is the context that
+ * libgssapi makes of it: auth_acceptor.cc holds its key against the `subkey` found here.
  */
 #pragma once
 #include <krb5/krb5.h>
@@ -39,6 +40,7 @@
 #include <string>
 #include <vector>
 
+#include "auth_kdh.h"
 #include "secure_buffer.h"
 
 namespace mp11 {
@@ -55,6 +57,7 @@ struct ApReq {
   std::string client; /* krb5_unparse_name */
   int64_t expires_s = 0;
   SecureBuffer subkey; /* the initiator's */
+  krb5_enctype subkey_type = 0;
 };
 
 /* What went wrong: for the log, and the RFC 4120 error for the client. */
@@ -62,9 +65,6 @@ struct ApReqError {
   krb5_error_code code = 0; /* KRB5KRB_... */
   std::string text;
 };
-
-/* True for the encryption types 17 to 20: AES, RFC 3962 and RFC 8009. */
-bool enctype_allowed(krb5_enctype enctype);
 
 /*
  * The AP-REQ within an initial token of the Kerberos mechanism (RFC 4121 section 4.1); empty for
@@ -80,10 +80,12 @@ std::span<const uint8_t> ap_req_in_token(std::span<const uint8_t> token);
  * clock skew); authenticators from before the second in which this process started, which the
  * replay set cannot know. (One of that very second, used before a restart within it, can be used
  * again; so can one whose client's clock is ahead by more than the restart took.) `now_us`:
- * CLOCK_REALTIME.
+ * CLOCK_REALTIME. `checksummed`: if not empty, what the authenticator must have a checksum of, made
+ * with the session key (RFC 4120 section 5.5.1), as that of TLS-KDH has.
  */
-bool verify_ap_req(const ApReqPolicy& policy, std::span<const uint8_t> ap_req, int64_t now_us,
-                   ApReq* out, ApReqError* error);
+bool verify_ap_req(const ApReqPolicy& policy, std::span<const uint8_t> ap_req,
+                   std::span<const uint8_t> checksummed, int64_t now_us, ApReq* out,
+                   ApReqError* error);
 
 /* The GSS token that tells the client (RFC 4121 section 4.1, KRB-ERROR); empty if out of memory. */
 std::vector<uint8_t> error_token(krb5_context context, krb5_principal service,

@@ -42,6 +42,9 @@ namespace {
 constexpr uint64_t kControlKey = 0;
 constexpr uint64_t kVaultBit = 1;
 
+constexpr size_t kLargestRecord = sizeof(KdhHello) + limits::kGssToken;
+static_assert(sizeof(KdhHello) >= sizeof(ConnectionToken) && kKdhIdentity <= limits::kGssToken);
+
 int64_t now_ms() {
   timespec now{};
   ::clock_gettime(CLOCK_MONOTONIC, &now);
@@ -167,8 +170,7 @@ void AuthServer::on_new_connection() {
 /* One record from net, whatever it is, is the last that this connection sees of us. */
 void AuthServer::on_net(Connections::iterator at) {
   Connection& connection = at->second;
-  switch (
-      record_.receive(connection.net.get(), false, sizeof(ConnectionToken) + limits::kGssToken)) {
+  switch (record_.receive(connection.net.get(), false, kLargestRecord)) {
     case RecordStatus::kAgain:
       return;
     case RecordStatus::kClosed:
@@ -178,12 +180,16 @@ void AuthServer::on_net(Connections::iterator at) {
       break;
     case RecordStatus::kOk: {
       std::span<const uint8_t> token;
-      auto* head = record_.with_tail<ConnectionToken>(RecordType::kGssToken, &token);
-      if (head == nullptr || head->token_size != token.size() || head->reserved != 0 ||
-          token.empty())
-        log(connection, "malformed record from net");
-      else
+      if (auto* head = record_.with_tail<ConnectionToken>(RecordType::kGssToken, &token);
+          head != nullptr && head->token_size == token.size() && head->reserved == 0 &&
+          !token.empty())
         answer(connection, token);
+      else if (auto* hello = record_.with_tail<KdhHello>(RecordType::kKdhHello, &token);
+               hello != nullptr && hello->token_size == token.size() && hello->reserved == 0 &&
+               !token.empty() && token.size() <= kKdhIdentity)
+        answer(connection, *hello, token);
+      else
+        log(connection, "malformed record from net");
       break;
     }
   }
@@ -197,27 +203,58 @@ void AuthServer::answer(Connection& connection, std::span<const uint8_t> token) 
     fail(connection, refused);
     return;
   }
-  /* The vault first: net must not be able to use what nobody has been told of. */
-  auto verdict = make_record<Verdict>(RecordType::kVerdict);
-  verdict.expires_s = accepted.done.expires_s;
-  verdict.kind = kVerdictKerberos;
-  MP11_ASSERT(accepted.principal.size() < sizeof verdict.principal); /* verify_ap_req saw to it */
-  std::memcpy(verdict.principal, accepted.principal.data(), accepted.principal.size());
-  if (send_record(connection.vault.get(), verdict) != RecordStatus::kOk) {
+  if (!tell_vault(connection, accepted.principal, accepted.done.expires_s)) {
     refused.text = accepted.principal + ": the vault does not take the verdict";
     fail(connection, refused);
     return;
   }
   accepted.done.head = {RecordType::kGssDone, sizeof(GssDone)};
   accepted.done.token_size = static_cast<uint32_t>(accepted.reply.size());
-  if (send_record(connection.net.get(), &accepted.done, sizeof accepted.done, accepted.reply) !=
-      RecordStatus::kOk) {
-    log(connection, accepted.principal + ": net does not take the context");
+  told(connection,
+       send_record(connection.net.get(), &accepted.done, sizeof accepted.done, accepted.reply),
+       accepted.principal, "GSS-API", accepted.done.enctype, accepted.done.expires_s);
+}
+
+void AuthServer::answer(Connection& connection, const KdhHello& hello,
+                        std::span<const uint8_t> ap_req) {
+  AcceptedKdh accepted;
+  Refused refused;
+  if (!acceptor_->accept_kdh(ap_req, std::span(hello.random), &accepted, &refused)) {
+    fail_kdh(connection, refused);
     return;
   }
-  log(connection, accepted.principal + " authenticated, encryption type " +
-                      std::to_string(accepted.done.enctype) + ", ticket ends at " +
-                      std::to_string(accepted.done.expires_s));
+  const auto expires_s = static_cast<uint64_t>(accepted.expires_s);
+  if (!tell_vault(connection, accepted.principal, expires_s)) {
+    refused.text = accepted.principal + ": the vault does not take the verdict";
+    fail_kdh(connection, refused);
+    return;
+  }
+  accepted.done.head = {RecordType::kKdhDone, sizeof(KdhDone)};
+  told(connection, send_record(connection.net.get(), accepted.done), accepted.principal, "TLS-KDH",
+       static_cast<uint32_t>(accepted.enctype), expires_s);
+}
+
+/* The vault first: net must not be able to use what nobody has been told of. */
+bool AuthServer::tell_vault(const Connection& connection, const std::string& principal,
+                            uint64_t expires_s) {
+  auto verdict = make_record<Verdict>(RecordType::kVerdict);
+  verdict.expires_s = expires_s;
+  verdict.kind = kVerdictKerberos;
+  MP11_ASSERT(principal.size() < sizeof verdict.principal); /* verify_ap_req saw to it */
+  std::memcpy(verdict.principal, principal.data(), principal.size());
+  return send_record(connection.vault.get(), verdict) == RecordStatus::kOk;
+}
+
+/* Of net, what it can go on with. */
+void AuthServer::told(const Connection& connection, RecordStatus status,
+                      const std::string& principal, const char* by, uint32_t enctype,
+                      uint64_t expires_s) {
+  if (status != RecordStatus::kOk) {
+    log(connection, principal + ": net does not take the key");
+    return;
+  }
+  log(connection, principal + " authenticated by " + by + ", encryption type " +
+                      std::to_string(enctype) + ", ticket ends at " + std::to_string(expires_s));
 }
 
 void AuthServer::fail(const Connection& connection, const Refused& refused) {
@@ -225,6 +262,13 @@ void AuthServer::fail(const Connection& connection, const Refused& refused) {
   auto record = make_record<ConnectionToken>(RecordType::kGssFailed);
   record.token_size = static_cast<uint32_t>(refused.token.size());
   (void)send_record(connection.net.get(), &record, sizeof record, refused.token);
+}
+
+void AuthServer::fail_kdh(const Connection& connection, const Refused& refused) {
+  log(connection, "refused: " + refused.text);
+  auto record = make_record<KdhFailed>(RecordType::kKdhFailed);
+  record.alert = kdh_alert(refused.code);
+  (void)send_record(connection.net.get(), record);
 }
 
 }  // namespace mp11

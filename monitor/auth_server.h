@@ -26,9 +26,9 @@
  * sockets are closed. Nothing is kept of a client but its entry in the replay set.
  *
  *   [priv] --kAuthConnection--> auth            two sockets: to that connection's net, and the
- * vault net ----kGssToken---------> auth            once auth ---kVerdict----------> vault once,
- * and first auth ---kGssDone----------> net             with the acceptor's token or, whatever goes
- * wrong: auth --kGssFailed--> net, and no verdict.
+ * vault net ----kGssToken, kKdhHello--> auth         once auth ---kVerdict----------> vault once,
+ * and first auth ---kGssDone, kKdhDone-> net             with the acceptor's token, or the key or,
+ * whatever goes wrong: auth --kGssFailed, kKdhFailed--> net, and no verdict.
  *
  * Trust: [priv] is believed. net is a stranger: a record of the wrong form, a second one, silence
  * beyond the deadline and a hang-up all end that connection and nothing else. The vault never
@@ -69,7 +69,12 @@ class AuthServer {
   void on_new_connection();
   void on_net(Connections::iterator at);
   void answer(Connection& connection, std::span<const uint8_t> token);
+  void answer(Connection& connection, const KdhHello& hello, std::span<const uint8_t> ap_req);
+  bool tell_vault(const Connection& connection, const std::string& principal, uint64_t expires_s);
+  void told(const Connection& connection, RecordStatus status, const std::string& principal,
+            const char* by, uint32_t enctype, uint64_t expires_s);
   void fail(const Connection& connection, const Refused& refused);
+  void fail_kdh(const Connection& connection, const Refused& refused);
   void log(const Connection& connection, const std::string& text) const;
 
   Acceptor* acceptor_;

@@ -37,6 +37,7 @@
 #include "file_check.h"
 #include "policy.h"
 #include "principal.h"
+#include "security.h"
 #include "start_blocks.h"
 #include "unique_fd.h"
 
@@ -267,6 +268,19 @@ void ConfigChecker::encodings(const Reader& r, ListenerConfig* l) {
     r.error("encodings", "encodings: without one nobody could call; name der, xer or jer");
 }
 
+void ConfigChecker::security(const Reader& r, ListenerConfig* l) {
+  if (!r.has("security")) l->security = kAllSecurity;
+  for (const ConfigValue& value : r.list("security")) {
+    const std::optional<Security> security = security_named(value.text);
+    if (security)
+      l->security |= security_bit(*security);
+    else
+      errors_->add(value.line, "security: '" + value.text + "' is none; write kdh, gss or both");
+  }
+  if (r.has("security") && r.list("security").empty())
+    r.error("security", "security: without one nobody could call; name kdh, gss or both");
+}
+
 void ConfigChecker::tcp_listener(const Reader& r, ListenerConfig* l) {
   for (const char* keyword : {"mode", "group", "peer-uid", "principal"})
     r.forbid(keyword, "belongs to a listener with path; remove it, or address and port");
@@ -278,11 +292,7 @@ void ConfigChecker::tcp_listener(const Reader& r, ListenerConfig* l) {
                            "' is not a literal IPv4 or IPv6 address; write one, as 127.0.0.1");
   l->port = static_cast<uint16_t>(r.number("port", 4611, 1, 65535));
   encodings(r, l);
-  std::string security = r.text("security", "gss");
-  if (security == "kdh")
-    r.error("security", "security = kdh is not built yet; write gss");
-  else if (security != "gss")
-    r.error("security", "security = " + security + " is not understood; write gss");
+  security(r, l);
   std::string transport = r.text("transport", "tcp");
   if (transport == "sctp")
     r.error("transport", "transport = sctp is not built yet; write tcp");

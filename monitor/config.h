@@ -68,6 +68,7 @@ struct ListenerConfig {
   std::string address;
   uint16_t port = 0;
   uint32_t encodings = 0; /* encoding_bit()s */
+  uint32_t security = 0;  /* security_bit()s */
   /* Local: a socket file, and who its clients are. */
   std::string path;
   unsigned mode = 0;
@@ -84,7 +85,8 @@ struct BackendConfig {
   /* Another multip11d instead of a module: HOST:PORT, its service (empty: pkcs11/HOST), and whose
    * keys we have for it (empty: the first ones in the keytab). */
   std::string server, principal, keytab, client;
-  UserId user; /* unused when unprivileged, and where each token has its own */
+  std::string security; /* kdh or gss; empty: kdh, and gss where that is not possible */
+  UserId user;          /* unused when unprivileged, and where each token has its own */
   /* isolate = token: each of its tokens has a uid of these, and a directory; 0: it is backend. */
   uint32_t first_uid = 0, last_uid = 0;
   std::string skeleton;                 /* what such a directory begins with; empty: nothing */

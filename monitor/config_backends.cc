@@ -78,7 +78,7 @@ void ConfigChecker::server(const Reader& r, BackendConfig* b) {
         keyword,
         "is for a library; tokens of a server are apart as the multip11d there says; remove it");
   r.forbid("prestart", "is for a library; a server is connected to when it is needed; remove it");
-  r.choice("security", {"gss"});
+  if (r.has("security")) b->security = r.choice("security", {"kdh", "gss"});
   b->principal = r.text("principal");
   principal_of(r, "principal", b->principal, "pkcs11/HOST@REALM, the service there");
   b->client = r.text("client-principal");

@@ -57,6 +57,7 @@ class ConfigChecker {
   void listener(const Reader& r);
   void tcp_listener(const Reader& r, ListenerConfig* l);
   void encodings(const Reader& r, ListenerConfig* l);
+  void security(const Reader& r, ListenerConfig* l);
   void local_listener(const Reader& r, ListenerConfig* l);
   void path_list(const Reader& r, const char* keyword, std::vector<std::string>* paths);
   void environment(const Reader& r, BackendConfig* b);

@@ -24,6 +24,7 @@
 #include "config.h"
 #include "encoding.h"
 #include "layer_prefix.h"
+#include "security.h"
 #include "server_address.h"
 
 namespace mp11 {
@@ -73,6 +74,15 @@ class Writer {
   size_t depth_ = 0;
 };
 
+/* Of those whose bits are set. */
+template <size_t N>
+std::vector<std::string> names_of(const char* const (&names)[N], uint32_t bits) {
+  std::vector<std::string> out;
+  for (size_t i = 0; i < N; i++)
+    if ((bits >> i & 1) != 0) out.emplace_back(names[i]);
+  return out;
+}
+
 void dump_users(const Config& c, Writer* w) {
   w->open("users");
   w->string("auth", c.users.auth.text);
@@ -106,12 +116,9 @@ void dump_listener(const ListenerConfig& l, Writer* w) {
   } else {
     w->string("address", l.address);
     w->number("port", l.port);
-    w->word("security", "gss");
+    w->list("security", names_of(kSecurityNames, l.security));
     w->word("transport", "tcp");
-    std::vector<std::string> encodings;
-    for (unsigned i = 0; i < std::size(kEncodingNames); i++)
-      if ((l.encodings >> i & 1) != 0) encodings.emplace_back(kEncodingNames[i]);
-    w->list("encodings", encodings);
+    w->list("encodings", names_of(kEncodingNames, l.encodings));
   }
   w->close();
 }
@@ -134,7 +141,7 @@ void dump_library(const BackendConfig& b, Writer* w) {
 void dump_server(const BackendConfig& b, Writer* w) {
   w->string("server", std::string(kServerScheme) + b.server);
   w->string("principal", b.principal);
-  w->word("security", "gss");
+  if (!b.security.empty()) w->word("security", b.security);
   w->string("keytab", b.keytab);
   w->string("client-principal", b.client);
   w->string("user", b.user.text);

@@ -31,6 +31,7 @@
 #include <utility>
 
 #include "log.h"
+#include "net_handshake.h"
 
 namespace mp11 {
 namespace {
@@ -48,123 +49,54 @@ constexpr uint64_t kRoomSliceNs = 1000000;
 
 NetConnection::NetConnection(const NetStart& start, UniqueFd client, UniqueFd monitor_socket,
                              UniqueFd auth)
-    : client_(std::move(client)),
-      monitor_socket_(std::move(monitor_socket)),
-      auth_(std::move(auth)),
+    : start_(start),
       number_(start.connection),
-      idle_s_(start.idle_timeout_s),
-      encodings_(start.encodings),
-      peer_(start.peer) {}
+      client_socket_(std::move(client)),
+      monitor_socket_(std::move(monitor_socket)),
+      auth_(std::move(auth)) {}
 
 NetConnection::~NetConnection() = default;
 
 void NetConnection::run() {
-  if (authenticate()) {
+  const char* why = nullptr;
+  client_ = authenticate(start_, std::move(client_socket_), std::move(auth_), &why);
+  if (client_) {
     auto channel = Channel::join(std::move(monitor_socket_), kSegmentMs);
     if (channel) {
       monitor_ = std::move(*channel);
       serve();
     } else {
-      client_.end("no monitor");
+      client_->end("no monitor");
     }
+    why = client_->reason();
   }
-  log_info("connection %llu from %s: %s", number_, peer_.c_str(),
-           client_.ended() ? client_.reason() : "not authenticated");
-}
-
-bool NetConnection::wrap_token(std::span<const uint8_t> message, std::vector<uint8_t>* out) {
-  return wrap_->wrap(message, out);
-}
-
-const char* NetConnection::unwrap_token(std::span<const uint8_t> token, SecureBuffer* message) {
-  switch (wrap_->unwrap(token, message)) {
-    case GssWrap::Unwrapped::kOk:
-      return nullptr;
-    case GssWrap::Unwrapped::kReplayed:
-      return "a replayed GSS token";
-    default:
-      return "a bad GSS token";
-  }
-}
-
-/* ---- authentication: tokens to and fro; auth decides ---- */
-
-bool NetConnection::authenticate() {
-  bool done = false;
-  while (!client_.ended()) {
-    client_.write();
-    if (done && client_.unwritten() == 0) return true;
-    pollfd fds[2] = {{client_.fd(), static_cast<short>(done ? 0 : POLLIN), 0},
-                     {auth_.get(), POLLIN, 0}}; /* -1 when done, and ignored */
-    if (client_.unwritten() != 0) fds[0].events |= POLLOUT;
-    if (::poll(fds, 2, -1) < 0 && errno != EINTR) fatal("poll: %s", std::strerror(errno));
-    if (fds[1].revents != 0 && !record_from_auth(&done)) return false;
-    if (!done && fds[0].revents != 0 && !token_to_auth()) return false;
-  }
-  return false;
-}
-
-/* Whatever follows the token that ends the exchange stays in the stream: it is wrapped already. */
-bool NetConnection::token_to_auth() {
-  client_.read();
-  std::span<const uint8_t> token = client_.token(limits::kGssToken);
-  if (token.empty()) return !client_.ended();
-  ConnectionToken record = make_record<ConnectionToken>(RecordType::kGssToken);
-  record.token_size = static_cast<uint32_t>(token.size());
-  RecordStatus status = send_record(auth_.get(), &record, sizeof record, token);
-  client_.used_token();
-  return status == RecordStatus::kOk;
-}
-
-bool NetConnection::record_from_auth(bool* done) {
-  RecordBuffer record;
-  RecordStatus status = record.receive(auth_.get(), false, sizeof(GssDone) + limits::kGssToken);
-  if (status == RecordStatus::kAgain) return true;
-  if (status != RecordStatus::kOk) return false;
-  std::span<const uint8_t> token;
-  if (const auto* key = record.with_tail<GssDone>(RecordType::kGssDone, &token)) {
-    auto wrap = GssWrap::create(*key, GssOrder::kStrict);
-    if (!wrap) fatal("key from auth: %s", wrap.error().text.c_str());
-    wrap_.emplace(std::move(*wrap));
-    bool written = token.empty() || client_.put_token(token);
-    record.wipe(); /* the key, and `token` with it */
-    auth_.reset();
-    *done = true;
-    return written;
-  }
-  bool failed = record.with_tail<ConnectionToken>(RecordType::kGssFailed, &token) != nullptr;
-  if (!failed && record.with_tail<ConnectionToken>(RecordType::kGssToken, &token) == nullptr)
-    fatal("unexpected record from auth");
-  if (!token.empty() && !client_.put_token(token)) fatal("a token from auth has no size");
-  if (!failed) return true;
-  client_.write(); /* as far as it goes: the connection is over */
-  return false;
+  log_info("connection %llu from %s: %s", number_, start_.peer, why);
 }
 
 /* ---- serving ---- */
 
 void NetConnection::serve() {
   active_ns_ = Waiter::now_ns();
-  while (!client_.ended()) {
+  while (!client_->ended()) {
     bool progress = take_messages();
     progress |= pump_monitor();
     progress |= pump_output();
-    if (last_words_ && returning_.empty() && client_.unwritten() == 0)
-      client_.end("closed after a broken message");
-    if (!progress && !client_.ended()) sleep();
+    if (last_words_ && returning_.empty() && client_->unwritten() == 0)
+      client_->end("closed after a broken message");
+    if (!progress && !client_->ended()) sleep();
   }
 }
 
 /* Unwraps and takes what has arrived, as long as there is room for the calls in it. */
 bool NetConnection::take_messages() {
   bool progress = false;
-  while (takes_calls() && client_.unwrap(this)) {
+  while (takes_calls() && client_->unwrap()) {
     progress = true;
-    std::span<const uint8_t> rest = client_.plain();
+    std::span<const uint8_t> rest = client_->plain();
     if (delimiter_ == Delimiter::kUnknown) {
       const std::optional<Encoding> encoding = encoding_of(rest[0]);
       if (rest[0] != 0x00 && !encoding) {
-        client_.end("octets that begin no message: neither frames nor DER, XER or JER");
+        client_->end("octets that begin no message: neither frames nor DER, XER or JER");
         break;
       }
       delimiter_ = !encoding                     ? Delimiter::kFrames
@@ -183,14 +115,14 @@ bool NetConnection::take_frames(std::span<const uint8_t> rest) {
   std::span<const uint8_t> input = rest;
   uint32_t number = 0;
   FrameStatus status = frames_.take(&input, &number, &message_);
-  client_.used_plain(rest.size() - input.size());
+  client_->used_plain(rest.size() - input.size());
   if (status == FrameStatus::kMore) return true;
   if (status == FrameStatus::kMessage) {
     const bool goes_on = take_message(number, message_.span());
     message_.clear(); /* at once: it may be long until the next message is swapped in */
     return goes_on;
   }
-  client_.end("a frame that breaks a limit");
+  client_->end("a frame that breaks a limit");
   return false;
 }
 
@@ -201,7 +133,7 @@ bool NetConnection::take_der(std::span<const uint8_t> rest) {
   while (used < rest.size()) {
     if (!message_.empty()) frame = der_frame(message_.span(), limits::kMessage, &total);
     if (frame == DerFrame::kBad || frame == DerFrame::kTooLarge) {
-      client_.end("a message of an impossible length");
+      client_->end("a message of an impossible length");
       return false;
     }
     /* The header octet by octet, the rest in one go. */
@@ -212,10 +144,10 @@ bool NetConnection::take_der(std::span<const uint8_t> rest) {
     if (frame != DerFrame::kKnown || message_.size() != total) continue;
     SecureBuffer whole;
     whole.swap(message_);
-    client_.used_plain(used);
+    client_->used_plain(used);
     return take_message(0, whole.span());
   }
-  client_.used_plain(used);
+  client_->used_plain(used);
   return true;
 }
 
@@ -224,11 +156,11 @@ bool NetConnection::take_line(std::span<const uint8_t> rest) {
   const auto* end = static_cast<const uint8_t*>(std::memchr(rest.data(), '\n', rest.size()));
   const size_t used = end == nullptr ? rest.size() : static_cast<size_t>(end - rest.data()) + 1;
   if (used > limits::kMessage - message_.size()) {
-    client_.end("a line that is too long");
+    client_->end("a line that is too long");
     return false;
   }
   message_.append(rest.data(), used);
-  client_.used_plain(used);
+  client_->used_plain(used);
   if (end == nullptr) return true;
   SecureBuffer whole;
   whole.swap(message_);
@@ -244,9 +176,9 @@ bool NetConnection::take_message(uint32_t number, std::span<const uint8_t> octet
   call->row = nullptr;
   call->envelope = Envelope{};
   call->encoding = encoding_of(octets[0]).value_or(Encoding::kDer);
-  if ((encodings_ & encoding_bit(call->encoding)) == 0) {
+  if ((start_.encodings & encoding_bit(call->encoding)) == 0) {
     /* Without a word: to answer in an encoding is to have taken it. */
-    client_.end("an encoding that this listener does not take");
+    client_->end("an encoding that this listener does not take");
     return false;
   }
   if (call->encoding == Encoding::kDer) {
@@ -257,7 +189,7 @@ bool NetConnection::take_message(uint32_t number, std::span<const uint8_t> octet
   SecureBuffer der;
   switch (text_to_der(call->encoding, octets, &call->arena, &der, &error)) {
     case TextStatus::kSyntax:
-      log_info("connection %llu from %s: octet %zu of a message: %s", number_, peer_.c_str(),
+      log_info("connection %llu from %s: octet %zu of a message: %s", number_, start_.peer,
                error.offset, error.what);
       return break_off(call, error.what);
     case TextStatus::kMemory:
@@ -284,7 +216,7 @@ bool NetConnection::take_call(Call* call, std::span<const uint8_t> der) {
   call->envelope.request = received.envelope.request;
   if (received.envelope.hello && !said_hello_) {
     call->envelope.hello = own_hello();
-    call->envelope.hello->encodings &= encodings_;
+    call->envelope.hello->encodings &= start_.encodings;
     said_hello_ = true;
   }
   if (status == CodecStatus::kOk && !received.call) status = CodecStatus::kSyntax;
@@ -297,7 +229,7 @@ bool NetConnection::take_call(Call* call, std::span<const uint8_t> der) {
     return true;
   }
   if (status != CodecStatus::kOk) {
-    log_info("connection %llu from %s: a message of broken syntax: %s", number_, peer_.c_str(),
+    log_info("connection %llu from %s: a message of broken syntax: %s", number_, start_.peer,
              der_error_text(received.shape));
     return break_off(call, der_error_text(received.shape));
   }
@@ -370,7 +302,7 @@ bool NetConnection::pump_monitor() {
     ChannelStatus status = monitor_->try_send(call->request, &sent_);
     if (status == ChannelStatus::kAgain) break;
     if (status != ChannelStatus::kOk) {
-      client_.end("its monitor has ended");
+      client_->end("its monitor has ended");
       return true;
     }
     to_monitor_.pop_front();
@@ -384,7 +316,7 @@ bool NetConnection::pump_monitor() {
     ChannelStatus status = monitor_->try_receive(&reply_);
     if (status == ChannelStatus::kAgain) return progress;
     if (status != ChannelStatus::kOk) {
-      client_.end("its monitor has ended");
+      client_->end("its monitor has ended");
       return true;
     }
     auto it = std::find_if(calls_.begin(), calls_.end(), [&](const Call& call) {
@@ -414,7 +346,7 @@ bool NetConnection::pump_monitor() {
 /* Fragments of different answers take turns, so that a long one does not hold up the others. */
 bool NetConnection::pump_output() {
   bool progress = false;
-  while (!returning_.empty() && client_.unwritten() < kOutHigh) {
+  while (!returning_.empty() && client_->unwritten() < kOutHigh) {
     Call* call = returning_.front();
     returning_.pop_front();
     bool more = false;
@@ -425,7 +357,7 @@ bool NetConnection::pump_output() {
       call->rest.rest = call->rest.rest.subspan(fragment_.size());
       more = !call->rest.rest.empty();
     }
-    client_.wrap(this, fragment_.span());
+    client_->wrap(fragment_.span());
     fragment_.clear();
     progress = true;
     if (more) {
@@ -441,7 +373,7 @@ bool NetConnection::pump_output() {
     call->state = Call::State::kFree;
     pending_ -= std::exchange(call->held, 0);
   }
-  return client_.write() || progress;
+  return client_->write() || progress;
 }
 
 /*
@@ -454,27 +386,29 @@ void NetConnection::sleep() {
   const uint64_t expected = expected_ns();
   const uint64_t nap = Waiter::nap_ns(expected, now);
   auto ready = [&] {
-    return monitor_->readable() || (wants_input && client_.read()) || client_.ended();
+    return monitor_->readable() || (wants_input && client_->read()) || client_->ended();
   };
   if (nap == 0 && waiter_.spin(ready, expected)) return;
   bool armed = monitor_->arm();
-  pollfd fds[2] = {{client_.fd(), static_cast<short>(wants_input ? POLLIN : 0), 0},
+  pollfd fds[2] = {{client_->fd(), static_cast<short>(wants_input ? POLLIN : 0), 0},
                    {monitor_->fd(), POLLIN, 0}};
-  if (client_.unwritten() != 0) fds[0].events |= POLLOUT;
+  if (client_->unwritten() != 0) fds[0].events |= POLLOUT;
   uint64_t longest = UINT64_MAX;
-  if (idle_s_ != 0 && !busy())
-    longest = active_ns_ + idle_s_ * kSecondNs - std::min(now, active_ns_ + idle_s_ * kSecondNs);
+  if (start_.idle_timeout_s != 0 && !busy())
+    longest = active_ns_ + start_.idle_timeout_s * kSecondNs -
+              std::min(now, active_ns_ + start_.idle_timeout_s * kSecondNs);
   if (!to_monitor_.empty()) longest = kRoomSliceNs;
   if (nap != 0) longest = std::min(longest, nap);
   wait_for_events(fds, armed ? longest : 0);
   if (monitor_->disarm() == ChannelStatus::kClosed && !monitor_->readable())
-    client_.end("its monitor has ended");
+    client_->end("its monitor has ended");
   if ((fds[0].revents & (POLLERR | POLLHUP)) != 0 && !wants_input)
-    client_.end("closed by the peer");
-  if (wants_input && fds[0].revents != 0) client_.read();
+    client_->end("closed by the peer");
+  if (wants_input && fds[0].revents != 0) client_->read();
   now = Waiter::now_ns();
-  if (idle_s_ != 0 && !busy() && now - std::min(now, active_ns_) >= idle_s_ * kSecondNs)
-    client_.end("idle for too long");
+  if (start_.idle_timeout_s != 0 && !busy() &&
+      now - std::min(now, active_ns_) >= start_.idle_timeout_s * kSecondNs)
+    client_->end("idle for too long");
 }
 
 /* When the monitor's next reply usually comes; 0: nobody knows. */

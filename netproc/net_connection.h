@@ -34,25 +34,23 @@
 #include <array>
 #include <deque>
 #include <memory>
-#include <optional>
-#include <string>
 #include <vector>
 
 #include "channel.h"
 #include "codec.h"
 #include "frames.h"
-#include "gss_wrap.h"
+#include "peer_stream.h"
 #include "record_io.h"
 #include "text.h"
-#include "token_stream.h"
 #include "unique_fd.h"
 
 namespace mp11 {
 
-class NetConnection : private Wrapping {
+class NetConnection {
  public:
   NetConnection(const NetStart& start, UniqueFd client, UniqueFd monitor_socket, UniqueFd auth);
-  ~NetConnection() override;
+  NetConnection(const NetConnection&) = delete;
+  ~NetConnection();
 
   /* Authenticates the client, then serves it until it goes or breaks the protocol. */
   void run();
@@ -79,9 +77,6 @@ class NetConnection : private Wrapping {
     size_t held = 0;  /* of pending_ */
   };
 
-  bool authenticate();
-  bool token_to_auth();
-  bool record_from_auth(bool* done);
   void serve();
   bool take_messages();
   bool take_frames(std::span<const uint8_t> rest);
@@ -96,23 +91,17 @@ class NetConnection : private Wrapping {
   bool pump_monitor();
   bool pump_output();
   void sleep();
-  bool wrap_token(std::span<const uint8_t> message, std::vector<uint8_t>* out) override;
-  const char* unwrap_token(std::span<const uint8_t> token, SecureBuffer* message) override;
   Call* free_call();
   bool takes_calls();
   bool busy() const;
   uint64_t expected_ns() const;
 
-  TokenStream client_;
-  UniqueFd monitor_socket_;
-  UniqueFd auth_;
-  unsigned long long number_;
-  uint32_t idle_s_;
-  uint32_t encodings_; /* that are taken: encoding_bit()s */
-  std::string peer_;
+  const NetStart start_;
+  const unsigned long long number_;
+  UniqueFd client_socket_, monitor_socket_, auth_; /* until they are used */
 
+  std::unique_ptr<PeerStream> client_;
   std::unique_ptr<Channel> monitor_;
-  std::optional<GssWrap> wrap_;
   SecureBuffer message_;
   SecureBuffer text_; /* a message as text, or from it */
   FrameReader frames_;

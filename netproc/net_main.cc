@@ -37,6 +37,7 @@
 
 #include "net_connection.h"
 #include "process_start.h"
+#include "tls_stream.h"
 
 namespace mp11 {
 namespace {
@@ -71,6 +72,7 @@ int main(int argc, char** argv) {
   using namespace mp11;
   ProcessStart start = process_start("multip11-net", argc, argv);
   codec_start();
+  tls_start();
   SelfLimits self;
   self.files = kFiles;
   limit_program(Program::kNet, start, self, {});

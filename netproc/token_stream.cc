@@ -23,121 +23,45 @@
  */
 #include "token_stream.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
+#include <utility>
 
 #include "gss_frames.h"
 
 namespace mp11 {
-namespace {
-
-constexpr size_t kReadSize = 64u << 10;
-/* A peer that takes nothing for so long is gone, whatever its TCP believes. */
-constexpr unsigned kUserTimeoutMs = 60000;
-
-}  // namespace
-
-TokenStream::TokenStream(UniqueFd socket) : socket_(std::move(socket)) {
-  int on = 1;
-  (void)::setsockopt(fd(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-  (void)::setsockopt(fd(), IPPROTO_TCP, TCP_USER_TIMEOUT, &kUserTimeoutMs, sizeof kUserTimeoutMs);
-}
-
-bool TokenStream::read() {
-  if (ended()) return false;
-  make_room();
-  ssize_t n = ::recv(fd(), in_.get() + in_end_, in_room_ - in_end_, MSG_DONTWAIT);
-  if (n > 0) {
-    in_end_ += static_cast<size_t>(n);
-    return true;
-  }
-  if (n == 0)
-    end("closed by the peer");
-  else if (errno != EAGAIN && errno != EINTR)
-    end(std::strerror(errno));
-  return false;
-}
-
-/* For kReadSize octets more. A token is bounded, so unread() is. */
-void TokenStream::make_room() {
-  if (in_at_ == in_end_) in_at_ = in_end_ = 0;
-  if (in_room_ - in_end_ >= kReadSize) return;
-  const size_t unread_octets = unread();
-  if (in_room_ < unread_octets + kReadSize) {
-    const size_t room = std::max(2 * in_room_, unread_octets + kReadSize);
-    auto larger = std::make_unique_for_overwrite<uint8_t[]>(room);
-    std::copy_n(in_.get() + in_at_, unread_octets, larger.get());
-    in_ = std::move(larger);
-    in_room_ = room;
-  } else {
-    std::memmove(in_.get(), in_.get() + in_at_, unread_octets);
-  }
-  in_at_ = 0;
-  in_end_ = unread_octets;
-}
-
-bool TokenStream::write() {
-  if (ended() || unwritten() == 0) return false;
-  ssize_t n = ::send(fd(), out_.data() + out_at_, unwritten(), MSG_DONTWAIT | MSG_NOSIGNAL);
-  if (n < 0) {
-    if (errno != EAGAIN && errno != EINTR) end("the peer does not take what it is sent");
-    return false;
-  }
-  out_at_ += static_cast<size_t>(n);
-  if (unwritten() == 0) {
-    out_.clear();
-    out_at_ = 0;
-  }
-  return n > 0;
-}
 
 std::span<const uint8_t> TokenStream::token(size_t limit) {
   if (ended()) return {};
-  GssFrame frame = next_gss_frame(std::span(in_.get() + in_at_, unread()), limit);
+  GssFrame frame = next_gss_frame(received(), limit);
   if (frame.status == GssFrameStatus::kBroken) end("a GSS token of an impossible length");
   if (frame.status != GssFrameStatus::kFrame) return {};
   token_size_ = frame.size;
   return frame.token;
 }
 
-void TokenStream::used_token() { in_at_ += std::exchange(token_size_, 0); }
+void TokenStream::used_token() { used(std::exchange(token_size_, 0)); }
 
 bool TokenStream::put_token(std::span<const uint8_t> token) {
-  return append_gss_frame(token, &out_);
+  return append_gss_frame(token, &output());
 }
 
-bool TokenStream::unwrap(Wrapping* wrapping) {
-  if (plain_at_ < plain_.size()) return true;
+void TokenStream::unwrap_next(SecureBuffer* plain) {
   std::span<const uint8_t> next = token(limits::kGssFrame);
-  if (next.empty()) return false;
-  plain_at_ = 0;
-  const char* refused = wrapping->unwrap_token(next, &plain_);
+  if (next.empty()) return;
+  const char* refused = wrapping_->unwrap_token(next, plain);
   used_token();
   if (refused != nullptr) end(refused);
-  return refused == nullptr && !plain_.empty();
 }
 
-void TokenStream::used_plain(size_t octets) {
-  plain_at_ += octets;
-  if (plain_at_ < plain_.size()) return;
-  plain_.clear();
-  plain_at_ = 0;
-}
-
-void TokenStream::wrap(Wrapping* wrapping, std::span<const uint8_t> octets) {
-  size_t at = out_.size();
-  out_.resize(at + kGssLength);
-  if (!wrapping->wrap_token(octets, &out_)) {
-    out_.resize(at);
+void TokenStream::wrap(std::span<const uint8_t> octets) {
+  std::vector<uint8_t>& out = output();
+  const size_t at = out.size();
+  out.resize(at + kGssLength);
+  if (!wrapping_->wrap_token(octets, &out)) {
+    out.resize(at);
     end("a message could not be wrapped");
     return;
   }
-  put_gss_length(out_.size() - at - kGssLength, out_.data() + at);
+  put_gss_length(out.size() - at - kGssLength, out.data() + at);
 }
 
 }  // namespace mp11

@@ -22,12 +22,10 @@
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
 /*
- * TokenStream: a TCP connection that carries GSS tokens, each after its length, first those of the
- * handshake, then wrapped messages. Non-blocking buffers around one descriptor; used by
- * multip11-net and, at the other end, by multip11-remote.
+ * TokenStream: a PeerStream of GSS tokens, each after its length, first those of the handshake,
+ * then wrapped messages.
  *
- * Trust: the peer is a stranger until somebody else says otherwise; limits are those of
- * gss_frames.h. reason() says in words why a stream can go no further.
+ * Trust: limits are those of gss_frames.h.
  */
 #pragma once
 #include <cstdint>
@@ -35,6 +33,7 @@
 #include <span>
 #include <vector>
 
+#include "peer_stream.h"
 #include "secure_buffer.h"
 #include "unique_fd.h"
 
@@ -50,52 +49,24 @@ class Wrapping {
   virtual const char* unwrap_token(std::span<const uint8_t> token, SecureBuffer* message) = 0;
 };
 
-class TokenStream {
+class TokenStream final : public PeerStream {
  public:
-  explicit TokenStream(UniqueFd socket);
-
-  int fd() const { return socket_.get(); }
-  /* Once true, nothing more comes or goes. */
-  bool ended() const { return reason_ != nullptr; }
-  const char* reason() const { return reason_; }
-
-  /* Takes what the socket has, and gives it what it takes. True when octets moved. */
-  bool read();
-  bool write();
-  size_t unread() const { return in_end_ - in_at_; }
-  size_t unwritten() const { return out_.size() - out_at_; }
+  explicit TokenStream(UniqueFd socket) : PeerStream(std::move(socket)) {}
 
   /* Handshake: the next whole token of at most `limit` octets, or an empty span. Then used(). */
   std::span<const uint8_t> token(size_t limit);
   void used_token();
   bool put_token(std::span<const uint8_t> token);
+  /* The end of the handshake: from here on it is messages. */
+  void begin(std::unique_ptr<Wrapping> wrapping) { wrapping_ = std::move(wrapping); }
 
-  /* Messages: unwraps the next token if plain() is empty; true when there is something in it. */
-  bool unwrap(Wrapping* wrapping);
-  std::span<const uint8_t> plain() const { return plain_.span().subspan(plain_at_); }
-  void used_plain(size_t octets);
-  /* Wraps octets into one token to be written. */
-  void wrap(Wrapping* wrapping, std::span<const uint8_t> octets);
-
-  void end(const char* reason) {
-    if (reason_ == nullptr) reason_ = reason;
-  }
+  void wrap(std::span<const uint8_t> octets) override; /* into one token */
 
  private:
-  void make_room();
+  void unwrap_next(SecureBuffer* plain) override;
 
-  UniqueFd socket_;
-  /* Not zeroed: pages that nothing was read into cost no memory. */
-  std::unique_ptr<uint8_t[]> in_;
-  size_t in_room_ = 0;
-  size_t in_at_ = 0;      /* used up to here */
-  size_t in_end_ = 0;     /* read up to here */
   size_t token_size_ = 0; /* of the token that token() showed, with its length */
-  SecureBuffer plain_;    /* plain_at_ octets of it are used */
-  size_t plain_at_ = 0;
-  std::vector<uint8_t> out_; /* out_at_ octets of it are written */
-  size_t out_at_ = 0;
-  const char* reason_ = nullptr;
+  std::unique_ptr<Wrapping> wrapping_;
 };
 
 }  // namespace mp11

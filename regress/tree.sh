@@ -60,9 +60,12 @@ check_equal "every shell script parses" "" \
 # Other versions set other breaks.
 clang_format=$(command -v clang-format-14)
 if [ -n "$clang_format" ]; then
+  unformatted() { # PROGRAM, and files on standard input
+    xargs -P "$(getconf _NPROCESSORS_ONLN)" -n 16 sh -c \
+      'for f; do "$0" --dry-run --Werror "$f" 2>/dev/null || echo "$f"; done' "$1" | sort | paste -sd' '
+  }
   check_equal "every source file is formatted (make format)" "" \
-    "$(for f in $code; do "$clang_format" --dry-run --Werror "$f" 2>/dev/null || echo "$f"; done |
-      paste -sd' ')"
+    "$(printf '%s\n' $code | unformatted "$clang_format")"
 else
   skip "format" "clang-format-14 is not installed"
 fi
@@ -92,7 +95,10 @@ check_equal "asn1/ includes common/ only" "" \
 check_equal "client/ includes nothing of backendproc/" "" "$(forbidden_includes client backendproc)"
 check_equal "krb5 and GSS-API are in multip11-auth, multip11-net and multip11-remote alone" "" \
   "$(grep -lE '^#include <(krb5|gssapi)' common/* backendproc/* asn1/* monitor/*.{cc,h} client/*.{cc,h} \
-    netproc/* 2>/dev/null | grep -vE '^(monitor/auth_|netproc/gss_wrap|client/(gss|remote)_)')"
+    netproc/* 2>/dev/null | grep -vE '^(monitor/auth_|netproc/gss_wrap|client/(gss|kdh|kerberos|remote)_)')"
+check_equal "TLS is in multip11-net and multip11-remote alone" "" \
+  "$(grep -lE '^#include <openssl/(ssl|tls)' common/* backendproc/* asn1/* monitor/*.{cc,h} \
+    client/*.{cc,h} netproc/* 2>/dev/null | grep -vE '^(netproc/(kdh|tls)|client/kdh)_')"
 check_equal "no iostream in what is installed" "" \
   "$(for f in $folders; do grep -lE '^#include <(iostream|sstream|fstream)>' "$f"/*.{cc,h}; done 2>/dev/null)"
 

@@ -29,7 +29,7 @@ no_helpers() { [ -z "$(pids_of -backend)$(pids_of -remote)" ]; }
 
 hosted_programs
 realm_up
-for mode in library local gss; do
+for mode in library local gss kdh; do
   backend_softhsm "app-$mode" "app-$mode"
   if [ $mode != library ]; then
     daemon_config <<END

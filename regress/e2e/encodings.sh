@@ -21,17 +21,17 @@
 # (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
 # THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
 
-# The same calls in DER, XER and JER, over TCP with GSS-API: the tests that pkcs11-tool has, and random
-# calls in a text compared with the same in DER. If this failed, who looks into a connection would see,
-# or do, something else than who does not.
+# The same calls in DER, XER and JER, over TCP with TLS-KDH and with GSS-API: the tests that pkcs11-tool
+# has, and random calls compared with the same in DER over GSS-API. If this failed, who looks into a
+# connection, or protects it otherwise, would see or do something else.
 #
-# CONFORM_CALLS     random calls in each text (4,000)
+# CONFORM_CALLS     random calls in each (2,000)
 # limit: 900
 . "$(dirname "$0")/../lib.sh"
 . "$MULTIP11_SOURCE/regress/e2e/lib-daemon.sh"
 need_commands softhsm2-util pkcs11-tool
 
-: "${CONFORM_CALLS:=4000}"
+: "${CONFORM_CALLS:=2000}"
 hosted_programs
 MULTIP11=$LIBEXEC/multip11
 install -m 755 "$(find_program multip11)" "$MULTIP11" || give_up "no multip11"
@@ -49,47 +49,52 @@ token keys { layer { backend = softhsm required = yes } access = read-write allo
 END
 daemon_up
 
-for encoding in der xer jer; do
-  client_config "$encoding" <<END
+cells=()
+for security in gss kdh; do
+  for encoding in der xer jer; do
+    client_config "$security-$encoding" <<END
 server there {
   address = "tcp://127.0.0.1:$TCP_PORT"
   principal = "pkcs11/localhost@$realm_name"
+  security = $security
   encoding = $encoding
 }
 END
+    cells+=("$security-$encoding")
+  done
 done
 unset MULTIP11_CONFIG
 
-tool() { # ENCODING OPTION...
+tool() { # CELL OPTION...
   local config=$MULTIP11_TMP/$1.conf
   shift
   MULTIP11_CONFIG=$config pkcs11-tool --module "$MODULE" "$@" 2>&1
 }
 made=
-for encoding in der xer jer; do
-  check "$encoding: pkcs11-tool --test" tool $encoding --login --pin "$SUITE_PIN" --test
-  check "$encoding: a key is made" tool $encoding --login --pin "$SUITE_PIN" --keypairgen \
-    --key-type EC:secp256r1 --label "made in $encoding <&>" --id "0${#made}"
+for cell in "${cells[@]}"; do
+  check "$cell: pkcs11-tool --test" tool "$cell" --login --pin "$SUITE_PIN" --test
+  check "$cell: a key is made" tool "$cell" --login --pin "$SUITE_PIN" --keypairgen \
+    --key-type EC:secp256r1 --label "made in $cell <&>" --id "0${#made}"
   made+=1
 done
 objects() { tool "$1" --login --pin "$SUITE_PIN" -L -M -O; }
-objects der >objects.der
-check "there is something to compare" [ "$(grep -c 'made in' objects.der)" = 6 ]
-for encoding in xer jer; do
-  check_equal "$encoding: slots, mechanisms and objects as in DER" "$(cat objects.der)" \
-    "$(objects $encoding)"
+objects gss-der >objects.der
+check "there is something to compare" [ "$(grep -c 'made in' objects.der)" = 12 ]
+for cell in "${cells[@]:1}"; do
+  check_equal "$cell: slots, mechanisms and objects as in gss-der" "$(cat objects.der)" \
+    "$(objects "$cell")"
   said=$(MULTIP11_PIN=$SUITE_PIN "$MULTIP11" conform --named --threads 2 --against "$MODULE" \
-    --direct-env "MULTIP11_CONFIG=$MULTIP11_TMP/der.conf" \
-    --hosted-env "MULTIP11_CONFIG=$MULTIP11_TMP/$encoding.conf" --calls "$CONFORM_CALLS" --seed 1 \
+    --direct-env "MULTIP11_CONFIG=$MULTIP11_TMP/gss-der.conf" \
+    --hosted-env "MULTIP11_CONFIG=$MULTIP11_TMP/$cell.conf" --calls "$CONFORM_CALLS" --seed 1 \
     "$MODULE" 2>&1)
-  check_match "$encoding: $CONFORM_CALLS calls without a difference from DER" '^no difference' "$said"
+  check_match "$cell: $CONFORM_CALLS calls without a difference from gss-der" '^no difference' "$said"
   printf '%s\n' "$said" | grep -E 'calls compared|functions|mechanisms' | cut -c1-150 | sed 's/^/    /'
 done
 
 # ---- A listener for DER alone
 
 binary() { # ENCODING: on which slots there are, there
-  sed "s/:$TCP_PORT/:$BINARY_PORT/" "$1.conf" >binary.conf
+  sed "s/:$TCP_PORT/:$BINARY_PORT/" "kdh-$1.conf" >binary.conf
   MULTIP11_CONFIG=$MULTIP11_TMP/binary.conf pkcs11-tool --module "$MODULE" -L 2>&1
 }
 check_match "a listener for DER takes DER" 'Slot 0' "$(binary der)"

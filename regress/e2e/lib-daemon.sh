@@ -32,7 +32,7 @@
 #   daemon_config <<END           the configuration: listeners, keytab and users are there already
 #   daemon_up [OPTION...]         starts multip11d and waits until it listens; sets DAEMON
 #   daemon_down                   stops it; fails when that takes too long or leaves something
-#   use_client library|local|gss|CONFIG-FILE
+#   use_client library|local|gss|kdh|CONFIG-FILE
 #                                 exports MULTIP11_CONFIG for clients
 #
 # After hosted_programs: LOCAL_SOCKET and TCP_PORT are where the listeners of daemon_config are.
@@ -145,7 +145,6 @@ principal = "pkcs11/localhost@$realm_name"
 listener network {
   address = "127.0.0.1"
   port = $TCP_PORT
-  security = gss
 }
 END
     fi
@@ -218,12 +217,12 @@ use_client() {
 " ;;
   local)
     client_config local <<<"server here { address = \"unix://$LOCAL_SOCKET\" }" ;;
-  gss)
-    client_config gss <<END
+  gss | kdh)
+    client_config "$1" <<END
 server there {
   address = "tcp://127.0.0.1:$TCP_PORT"
   principal = "pkcs11/localhost@$realm_name"
-  security = gss
+  security = $1
 }
 END
     ;;
@@ -232,7 +231,12 @@ END
 }
 
 # The token of the test, for whom the test's clients are.
-me() { [ "$1" = gss ] && echo "alice@$realm_name" || echo "uid:$(id -u)"; } # MODE
+me() { # MODE
+  case $1 in
+  gss | kdh) echo "alice@$realm_name" ;;
+  *) echo "uid:$(id -u)" ;;
+  esac
+}
 
 P11TEST=$MULTIP11_BUILD/regress/e2e/p11test
 p11test() { "$P11TEST" "$MODULE" "$@"; } # not for the background: $! would be a shell's

@@ -37,7 +37,7 @@ secrets=("$first" "$second" "$wrong" SecretKeyOctets)
 patterns=("${secrets[@]}")
 for s in "${secrets[@]}"; do patterns+=("$(printf %s "$s" | od -An -tx1 | tr -d ' \n')"); done
 
-for mode in library local gss; do
+for mode in library local gss kdh; do
   backend_softhsm "log-$mode" "log-$mode"
   if [ $mode != library ]; then
     daemon_config <<END

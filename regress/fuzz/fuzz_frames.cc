@@ -22,8 +22,9 @@
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
 /*
- * Frames of a connection, in pieces of any size, and GSS frames: whatever comes, no more is held
- * than the limits say, and cutting the input elsewhere gives the same messages.
+ * Frames of a connection, in pieces of any size, GSS frames, and extensions of a ClientHello:
+ * whatever comes, no more is held than the limits say, and cutting the input elsewhere gives the
+ * same messages.
  */
 #include <algorithm>
 #include <cstddef>
@@ -34,6 +35,8 @@
 
 #include "frames.h"
 #include "gss_frames.h"
+#include "kdh.h"
+#include "kdh_hello.h"
 
 namespace {
 
@@ -75,5 +78,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
 
   GssFrame frame = next_gss_frame(input, 512);
   if (frame.token.size() > 512) abort();
+
+  (void)offers_dhe(input);
+  if (const auto identity = only_identity(input)) {
+    if (identity->empty() || identity->size() > kKdhIdentity) abort();
+    /* It is what stands between its length and its age. */
+    if (identity->data() != input.data() + 4) abort();
+    if (input.size() != 4 + identity->size() + 4 + 3 + kKdhPsk) abort();
+  }
   return 0;
 }

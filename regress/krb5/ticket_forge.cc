@@ -28,6 +28,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <ctime>
 #include <initializer_list>
 
@@ -170,23 +171,30 @@ std::string Forge::ticket(const Forgery& forgery, const krb5_keyblock& session) 
   return out;
 }
 
-gss_cred_id_t Forge::credential(const Forgery& forgery) {
-  krb5_ccache cache;
-  need(krb5_cc_new_unique(context_, "MEMORY", nullptr, &cache) == 0, "krb5_cc_new_unique");
-  caches_.push_back(cache);
+krb5_creds Forge::credentials(const Forgery& forgery) {
   const std::string& requested = forgery.requested.empty() ? forgery.service : forgery.requested;
   krb5_creds creds{};
   need(krb5_parse_name(context_, forgery.client.c_str(), &creds.client) == 0, "krb5_parse_name");
   need(krb5_parse_name(context_, requested.c_str(), &creds.server) == 0, "krb5_parse_name");
   need(krb5_c_make_random_key(context_, forgery.session_enctype, &creds.keyblock) == 0, "key");
-  std::string der_ticket = ticket(forgery, creds.keyblock);
-  creds.ticket = {0, static_cast<unsigned>(der_ticket.size()), der_ticket.data()};
+  const std::string der_ticket = ticket(forgery, creds.keyblock);
+  creds.ticket = {0, static_cast<unsigned>(der_ticket.size()),
+                  static_cast<char*>(std::malloc(der_ticket.size()))}; /* libkrb5 frees it */
+  need(creds.ticket.data != nullptr, "memory");
+  std::memcpy(creds.ticket.data, der_ticket.data(), der_ticket.size());
   /* The client believes in a good ticket, so that it is the service which must refuse a bad one. */
   auto now = static_cast<krb5_timestamp>(time(nullptr));
   creds.times = {now - 60, now - 60, now + 3600, 0};
+  return creds;
+}
+
+gss_cred_id_t Forge::credential(const Forgery& forgery) {
+  krb5_ccache cache;
+  need(krb5_cc_new_unique(context_, "MEMORY", nullptr, &cache) == 0, "krb5_cc_new_unique");
+  caches_.push_back(cache);
+  krb5_creds creds = credentials(forgery);
   need(krb5_cc_initialize(context_, cache, creds.client) == 0, "krb5_cc_initialize");
   need(krb5_cc_store_cred(context_, cache, &creds) == 0, "krb5_cc_store_cred");
-  creds.ticket = {};
   krb5_free_cred_contents(context_, &creds);
 
   std::string full = std::string("MEMORY:") + krb5_cc_get_name(context_, cache);

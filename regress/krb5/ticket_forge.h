@@ -63,6 +63,8 @@ class Forge {
   void write_keytab(const std::string& name, const std::string& service);
   /* An initiator's credential that holds the forged ticket. The caller releases it. */
   gss_cred_id_t credential(const Forgery& forgery);
+  /* The ticket and its session key themselves. The caller frees their contents. */
+  krb5_creds credentials(const Forgery& forgery);
 
  private:
   std::string ticket(const Forgery& forgery, const krb5_keyblock& session);

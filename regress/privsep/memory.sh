@@ -58,7 +58,7 @@ application() {
 }
 
 backend_softhsm own keys
-for mode in library local gss; do
+for mode in library local gss kdh; do
   use_client $mode
   application $mode
   # The library does not run while the PIN is on its way to it: the newest is this application's.

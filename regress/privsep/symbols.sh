@@ -40,9 +40,9 @@ declare -A may_need=(
   [multip11-vault]="libseccomp.so.2 libsqlite3.so.0 libcrypto.so.3"
   [multip11-log]="libseccomp.so.2"
   [multip11-monitor]="libseccomp.so.2"
-  [multip11-net]="libseccomp.so.2 libk5crypto.so.3 $text"
+  [multip11-net]="libseccomp.so.2 libk5crypto.so.3 libssl.so.3 libcrypto.so.3 $text"
   [multip11-backend]="libseccomp.so.2"
-  [multip11-remote]="libseccomp.so.2 libgssapi_krb5.so.2 libkrb5.so.3 libk5crypto.so.3 libcom_err.so.2 $text"
+  [multip11-remote]="libseccomp.so.2 libgssapi_krb5.so.2 libkrb5.so.3 libk5crypto.so.3 libcom_err.so.2 libssl.so.3 libcrypto.so.3 $text"
   [multip11.so]="libconfuse.so.2 libconfuse.so.1"
   [multip11]="$text"
 )
@@ -57,9 +57,9 @@ declare -A must_not=(
   [multip11-vault]="$parsers|$asn1|SSL_|BIO_|$kerberos|$loader"
   [multip11-log]="$parsers|$asn1|$tls|$kerberos|$loader"
   [multip11-monitor]="$parsers|$asn1|$tls|$kerberos|$loader"
-  [multip11-net]="$tls|gss_|krb5_(init_context|rd_|kt_|cc_|get_)|$loader"
+  [multip11-net]="gss_|krb5_(init_context|rd_|kt_|cc_|get_)|$loader"
   [multip11-backend]="$parsers|$asn1|$tls|$kerberos"
-  [multip11-remote]="$tls|$loader"
+  [multip11-remote]="$loader"
   [multip11.so]="$parsers|$asn1|$tls|$kerberos|seccomp_|$loader"
   [multip11]="$tls|$kerberos|seccomp_"
 )
@@ -86,6 +86,7 @@ done
 # The looking itself works: what must not be in one is in another.
 check_match "Kerberos is in multip11-auth" "^$kerberos" "$(symbols "$(find_program multip11-auth)")"
 check_match "asn1c is in multip11-net" "^$asn1" "$(symbols "$(find_program multip11-net)")"
+check_match "TLS is in multip11-net" "^SSL_" "$(symbols "$(find_program multip11-net)")"
 check_match "expat is in multip11-net" "^$parsers" "$(symbols "$(find_program multip11-net)")"
 check_match "dlopen is in multip11-backend" "^$loader" "$(symbols "$(find_program multip11-backend)")"
 

@@ -34,13 +34,12 @@
 #include <cstdlib>
 #include <optional>
 
-#include "../../krb5/ticket_forge.h"
+#include "auth_fixture.h"
 
 using mp11::Accepted;
 using mp11::Acceptor;
 using mp11::AuthStart;
 using mp11::Refused;
-using mp11::test::Forge;
 using mp11::test::Forgery;
 using Bytes = std::vector<uint8_t>;
 
@@ -49,40 +48,10 @@ namespace {
 constexpr OM_uint32 kFlags =
     GSS_C_MUTUAL_FLAG | GSS_C_REPLAY_FLAG | GSS_C_CONF_FLAG | GSS_C_INTEG_FLAG;
 
-/* A forged realm, its service and an acceptor; clients may use RC4, if they can. */
-struct Fixture {
-  Fixture() {
-    setenv("KRB5_CONFIG", weak_configuration(), 1);
-    forge.emplace();
-    keytab = std::string("FILE:/tmp/mp11-auth-test-") + std::to_string(getpid()) + ".keytab";
-    forge->write_keytab(keytab, start.principal);
-    make_acceptor();
-  }
+struct Fixture : mp11::test::AuthFixture {
   ~Fixture() {
-    unlink(keytab.c_str() + 5);
     OM_uint32 minor;
     gss_delete_sec_context(&minor, &client, GSS_C_NO_BUFFER);
-  }
-  static const char* weak_configuration() {
-    static const std::string path = [] {
-      std::string name = "/tmp/mp11-auth-test-" + std::to_string(getpid()) + ".conf";
-      FILE* file = fopen(name.c_str(), "w");
-      fputs(
-          "[libdefaults]\n allow_weak_crypto = true\n allow_rc4 = true\n"
-          " permitted_enctypes = aes256-sha2 aes256-sha1 aes128-sha2 aes128-sha1 rc4\n",
-          file);
-      fclose(file);
-      atexit([] { unlink(getenv("KRB5_CONFIG")); });
-      return name;
-    }();
-    return path.c_str();
-  }
-  void make_acceptor() {
-    acceptor.reset();
-    auto made = Acceptor::create(start, keytab);
-    BOOST_REQUIRE_MESSAGE(made.ok(), made.error().text);
-    acceptor = std::move(*made);
-    acceptor->warm_up();
   }
   /* The client's first token. */
   Bytes token(const Forgery& forgery, OM_uint32 flags = kFlags) {
@@ -137,10 +106,6 @@ struct Fixture {
     if (error != 0) BOOST_CHECK_EQUAL(static_cast<int>(finish(refused.token)), error);
   }
 
-  AuthStart start{.principal = "pkcs11/localhost@FORGED.TEST"};
-  std::optional<Forge> forge;
-  std::string keytab;
-  std::unique_ptr<Acceptor> acceptor;
   gss_ctx_id_t client = GSS_C_NO_CONTEXT;
   bool protect = true;
 };

@@ -1,0 +1,214 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+#include "kdh_client.h"
+
+#include <krb5/krb5.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <cstring>
+#include <vector>
+
+#include "auth_kdh.h"
+#include "channel.h"
+#include "kerberos_advice.h"
+#include "secure_buffer.h"
+#include "tls_stream.h"
+
+namespace mp11 {
+namespace {
+
+/* A ticket for the service, and the one AP-REQ that is made of it. */
+class Credentials {
+ public:
+  Credentials() = default;
+  Credentials(const Credentials&) = delete;
+  ~Credentials() {
+    wipe(psk_, sizeof psk_);
+    if (context_ == nullptr) return;
+    krb5_free_creds(context_, ticket_);
+    krb5_free_principal(context_, wanted_.client);
+    krb5_free_principal(context_, wanted_.server);
+    if (cache_ != nullptr) krb5_cc_close(context_, cache_);
+    krb5_free_context(context_);
+  }
+
+  /* From the user's cache, or from the KDC. */
+  Status get(const std::string& service) {
+    service_ = service;
+    krb5_error_code code = krb5_init_context(&context_);
+    if (code == 0) code = krb5_cc_default(context_, &cache_);
+    if (code == 0) code = krb5_cc_get_principal(context_, cache_, &wanted_.client);
+    if (code == 0) code = krb5_parse_name(context_, service.c_str(), &wanted_.server);
+    if (code == 0) code = krb5_get_credentials(context_, 0, cache_, &wanted_, &ticket_);
+    if (code == 0 && !enctype_allowed(ticket_->keyblock.enctype)) code = KRB5KDC_ERR_ETYPE_NOSUPP;
+    if (code == 0 && ticket_->ticket.length > kKdhIdentity - kAroundTicket)
+      return Error{kNotForKdh, "authentication to " + service +
+                                   " failed: your Kerberos ticket is too large for TLS-KDH (" +
+                                   std::to_string(ticket_->ticket.length) +
+                                   " octets); use security = gss"};
+    if (code != 0) return kerberos_failure(context_, service, code);
+    return ok();
+  }
+
+  /* For the callback: once, as a second ClientHello must have the same. */
+  krb5_error_code make(std::span<const uint8_t, kKdhRandom> random) {
+    if (!ap_req_.empty()) return 0;
+    std::vector<uint8_t> checksummed = kdh_checksummed(random);
+    krb5_data in{0, static_cast<unsigned>(checksummed.size()),
+                 reinterpret_cast<char*>(checksummed.data())};
+    krb5_data out{};
+    krb5_auth_context connection = nullptr;
+    krb5_keyblock* subkey = nullptr;
+    krb5_error_code code = krb5_auth_con_init(context_, &connection);
+    if (code == 0)
+      code = krb5_mk_req_extended(context_, &connection, AP_OPTS_USE_SUBKEY, &in, ticket_, &out);
+    if (code == 0) code = krb5_auth_con_getsendsubkey(context_, connection, &subkey);
+    if (code == 0 && subkey == nullptr) code = KRB5KRB_AP_ERR_METHOD;
+    if (code == 0) code = kdh_psk(context_, *subkey, psk_);
+    if (code == 0) ap_req_.assign(out.data, out.data + out.length);
+    krb5_free_keyblock(context_, subkey);
+    krb5_free_data_contents(context_, &out);
+    if (connection != nullptr) krb5_auth_con_free(context_, connection);
+    return code;
+  }
+
+  Error failure(krb5_error_code code) const { return kerberos_failure(context_, service_, code); }
+  std::span<const uint8_t> ap_req() const { return ap_req_; }
+  std::span<const uint8_t> psk() const { return psk_; }
+
+ private:
+  /* Of an AP-REQ: what stands around the ticket, the authenticator above all. */
+  static constexpr size_t kAroundTicket = 1024;
+
+  std::string service_;
+  krb5_context context_ = nullptr;
+  krb5_ccache cache_ = nullptr;
+  krb5_creds wanted_{};
+  krb5_creds* ticket_ = nullptr;
+  std::vector<uint8_t> ap_req_;
+  uint8_t psk_[kKdhPsk] = {};
+};
+
+/* What the callback has of us. */
+struct Offer {
+  Credentials* credentials;
+  krb5_error_code error = 0;
+};
+
+int on_psk(SSL* tls, const EVP_MD* hash, const unsigned char** identity, size_t* size,
+           SSL_SESSION** session) {
+  auto* offer = static_cast<Offer*>(SSL_get_app_data(tls));
+  *session = nullptr;
+  uint8_t random[kKdhRandom];
+  if (SSL_get_client_random(tls, random, sizeof random) != sizeof random) return 0;
+  offer->error = offer->credentials->make(random);
+  if (offer->error != 0) return 0;
+  /* After a HelloRetryRequest it is known which; ours is the only one that was offered. */
+  if (hash != nullptr && EVP_MD_get_size(hash) != static_cast<int>(kKdhPsk)) return 0;
+  *identity = offer->credentials->ap_req().data();
+  *size = offer->credentials->ap_req().size();
+  *session = kdh_session(tls, offer->credentials->psk());
+  return *session != nullptr;
+}
+
+/* What the server's alert means, as the error that Kerberos would have had. */
+krb5_error_code meaning(int alert) {
+  switch (alert) {
+    case kKdhAlertTryAgain:
+      return KRB5KRB_AP_ERR_REPEAT;
+    case kKdhAlertExpired:
+      return KRB5KRB_AP_ERR_TKT_EXPIRED;
+    case kKdhAlertSkew:
+      return KRB5KRB_AP_ERR_SKEW;
+    case kKdhAlertDenied:
+      return KRB5KDC_ERR_POLICY;
+    case kKdhAlertWeak:
+      return KRB5KDC_ERR_ETYPE_NOSUPP;
+    case kKdhAlertWrongKey:
+      return KRB5KRB_AP_ERR_MODIFIED;
+    default:
+      return 0;
+  }
+}
+
+Error refused(const TlsStream& stream, const std::string& service, const Offer& offer,
+              bool answered) {
+  if (offer.error != 0) return offer.credentials->failure(offer.error);
+  const std::string text = "authentication to " + service + " failed: ";
+  if (const krb5_error_code code = meaning(stream.alert()); code != 0)
+    return offer.credentials->failure(code);
+  if (!answered)
+    return Error{kNotForKdh, text +
+                                 "the server closed the connection; it may not speak TLS-KDH "
+                                 "(its log says why)"};
+  return Error{EPROTO, text + stream.reason()};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<PeerStream>> kdh_connect(UniqueFd socket, const std::string& service,
+                                                int timeout_ms) {
+  Credentials credentials;
+  if (Status got = credentials.get(service); !got) return got.error();
+  TlsContext context = kdh_tls_context(false);
+  if (!context) return Error{ENOMEM, "no memory for TLS"};
+  Offer offer{&credentials};
+  SSL_CTX_set_psk_use_session_callback(context.get(), on_psk);
+  /* Nobody's certificate is good: there are no anchors. */
+  SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
+  if (SSL_CTX_set_alpn_protos(context.get(), kKdhAlpn, kKdhAlpnSize) != 0)
+    return Error{ENOMEM, "no memory for TLS"};
+  auto stream = std::make_unique<TlsStream>(std::move(socket), context.get(), false);
+  SSL_set_app_data(stream->tls(), &offer);
+
+  const uint64_t deadline_ns = Waiter::now_ns() + static_cast<uint64_t>(timeout_ms) * 1000000;
+  bool answered = false;
+  for (;;) {
+    const TlsStream::Handshake state = stream->handshake();
+    if (state == TlsStream::Handshake::kFailed) {
+      stream->write_last();
+      return refused(*stream, service, offer, answered);
+    }
+    stream->write();
+    if (state == TlsStream::Handshake::kDone) break;
+    const uint64_t now = Waiter::now_ns();
+    if (now >= deadline_ns)
+      return Error{ETIMEDOUT, "authentication to " + service +
+                                  " failed: the server does not answer: timed out"};
+    pollfd fd{stream->fd(), POLLIN, 0};
+    if (stream->unwritten() != 0) fd.events |= POLLOUT;
+    wait_for_events({&fd, 1}, deadline_ns - now);
+    if ((fd.revents & ~POLLOUT) != 0) answered |= stream->read();
+  }
+  SSL_set_app_data(stream->tls(), nullptr);
+  if (SSL_session_reused(stream->tls()) != 1)
+    return Error{EPROTO, "authentication to " + service +
+                             " failed: the server has not proved that "
+                             "it has the service's key"};
+  return std::unique_ptr<PeerStream>(std::move(stream));
+}
+
+}  // namespace mp11

@@ -1,0 +1,224 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/*
+ * Two TlsStreams with a key that both have, over a pair of sockets.
+ * If these fail, messages over TLS-KDH are lost, mixed up, or outlive their key.
+ */
+#include "tls_stream.h"
+
+#include <openssl/rand.h>
+#include <sys/socket.h>
+
+#include <boost/test/unit_test.hpp>
+#include <string>
+#include <vector>
+
+#include "kdh.h"
+
+using mp11::TlsContext;
+using mp11::TlsStream;
+using mp11::UniqueFd;
+using Bytes = std::vector<uint8_t>;
+
+namespace {
+
+struct Fixture {
+  static int use(SSL* tls, const EVP_MD*, const unsigned char** identity, size_t* size,
+                 SSL_SESSION** session) {
+    auto* fixture = static_cast<Fixture*>(SSL_get_app_data(tls));
+    *identity = kIdentity;
+    *size = sizeof kIdentity;
+    *session = mp11::kdh_session(tls, fixture->client_psk);
+    return 1;
+  }
+  static int find(SSL* tls, const unsigned char*, size_t, SSL_SESSION** session) {
+    *session = mp11::kdh_session(tls, static_cast<Fixture*>(SSL_get_app_data(tls))->server_psk);
+    return 1;
+  }
+
+  /* A connected pair before its handshake. */
+  void make(uint64_t key_records = TlsStream::kMostRecords) {
+    int pair[2];
+    BOOST_REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0);
+    client_context = mp11::kdh_tls_context(false);
+    server_context = mp11::kdh_tls_context(true);
+    BOOST_REQUIRE(client_context && server_context);
+    SSL_CTX_set_psk_use_session_callback(client_context.get(), use);
+    SSL_CTX_set_psk_find_session_callback(server_context.get(), find);
+    SSL_CTX_set_verify(client_context.get(), SSL_VERIFY_PEER, nullptr);
+    client =
+        std::make_unique<TlsStream>(UniqueFd(pair[0]), client_context.get(), false, key_records);
+    server =
+        std::make_unique<TlsStream>(UniqueFd(pair[1]), server_context.get(), true, key_records);
+    SSL_set_app_data(client->tls(), this);
+    SSL_set_app_data(server->tls(), this);
+  }
+  /* True when both are done; false when one has failed. */
+  bool shake() {
+    bool done[2] = {};
+    for (int turn = 0; turn < 20 && !(done[0] && done[1]); turn++) {
+      for (TlsStream* stream : {client.get(), server.get()}) {
+        bool& mine = done[stream == server.get()];
+        if (!mine) mine = stream->handshake() == TlsStream::Handshake::kDone;
+        if (stream->ended()) stream->write_last();
+        stream->write();
+        TlsStream* other = stream == client.get() ? server.get() : client.get();
+        other->read();
+      }
+      if (client->ended() || server->ended()) {
+        client->handshake();
+        server->handshake();
+        return false;
+      }
+    }
+    return done[0] && done[1];
+  }
+  /* What comes out at the other end, until there is no more. */
+  static Bytes carry(TlsStream* from, TlsStream* to) {
+    Bytes out;
+    for (bool moved = true; moved;) {
+      moved = from->write();
+      moved |= to->read();
+      while (to->unwrap()) {
+        out.insert(out.end(), to->plain().begin(), to->plain().end());
+        to->used_plain(to->plain().size());
+        moved = true;
+      }
+    }
+    return out;
+  }
+
+  static constexpr uint8_t kIdentity[] = {0x6e, 1, 2, 3};
+  Bytes client_psk = Bytes(mp11::kKdhPsk, 1), server_psk = Bytes(mp11::kKdhPsk, 1);
+  TlsContext client_context, server_context;
+  std::unique_ptr<TlsStream> client, server;
+};
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_SUITE(tls_stream, Fixture)
+
+BOOST_AUTO_TEST_CASE(messages_of_every_size_arrive_whole_and_in_order) {
+  make();
+  BOOST_REQUIRE(shake());
+  BOOST_CHECK_EQUAL(SSL_session_reused(client->tls()), 1);
+  BOOST_CHECK_EQUAL(std::string(SSL_get_cipher(server->tls())), mp11::kKdhSuite);
+  Bytes sent, received;
+  for (size_t size : {size_t{1}, size_t{4095}, size_t{4096}, size_t{4097}, size_t{16384},
+                      size_t{16385}, size_t{65536}, size_t{300000}}) {
+    Bytes message(size);
+    RAND_bytes(message.data(), static_cast<int>(size));
+    for (TlsStream* from : {client.get(), server.get()}) {
+      TlsStream* to = from == client.get() ? server.get() : client.get();
+      from->wrap(message);
+      BOOST_CHECK(carry(from, to) == message);
+    }
+  }
+  BOOST_CHECK(!client->ended() && !server->ended());
+}
+
+BOOST_AUTO_TEST_CASE(keys_are_replaced_after_so_many_records) {
+  constexpr uint64_t kRecords = 10;
+  make(kRecords);
+  BOOST_REQUIRE(shake());
+  for (int i = 0; i < 100; i++) {
+    const Bytes call(100, static_cast<uint8_t>(i)), answer(40000, static_cast<uint8_t>(i + 1));
+    client->wrap(call);
+    BOOST_REQUIRE(carry(client.get(), server.get()) == call);
+    server->wrap(answer);
+    BOOST_REQUIRE(carry(server.get(), client.get()) == answer);
+  }
+  /* 100 records one way, 300 the other. */
+  BOOST_CHECK_EQUAL(client->key_updates(), 9u);
+  BOOST_CHECK_EQUAL(server->key_updates(), 33u);
+}
+
+BOOST_AUTO_TEST_CASE(another_key_is_refused_by_the_server) {
+  make();
+  client_psk[0] ^= 1;
+  BOOST_CHECK(!shake());
+  BOOST_CHECK(client->ended() && server->ended());
+  BOOST_CHECK(client->alert() == SSL_AD_ILLEGAL_PARAMETER ||
+              client->alert() == SSL_AD_DECRYPT_ERROR);
+}
+
+BOOST_AUTO_TEST_CASE(a_changed_record_ends_the_stream) {
+  for (size_t at : {size_t{5}, size_t{20}}) {
+    make();
+    BOOST_REQUIRE(shake());
+    client->wrap(Bytes(50, 3));
+    client->write();
+    uint8_t record[200];
+    const ssize_t n = ::recv(server->fd(), record, sizeof record, 0);
+    BOOST_REQUIRE(n > 50);
+    record[at] ^= 1;
+    BOOST_REQUIRE(::send(client->fd(), record, static_cast<size_t>(n), 0) == n);
+    server->read();
+    BOOST_CHECK(!server->unwrap());
+    BOOST_CHECK(server->ended());
+    BOOST_CHECK(server->plain().empty());
+  }
+}
+
+BOOST_AUTO_TEST_CASE(a_record_that_is_repeated_ends_the_stream) {
+  make();
+  BOOST_REQUIRE(shake());
+  client->wrap(Bytes(50, 3));
+  client->write();
+  uint8_t record[200];
+  const ssize_t n = ::recv(server->fd(), record, sizeof record, 0);
+  for (int i = 0; i < 2; i++)
+    BOOST_REQUIRE(::send(client->fd(), record, static_cast<size_t>(n), 0) == n);
+  server->read();
+  BOOST_REQUIRE(server->unwrap());
+  BOOST_CHECK(Bytes(server->plain().begin(), server->plain().end()) == Bytes(50, 3));
+  server->used_plain(50);
+  BOOST_CHECK(!server->unwrap());
+  BOOST_CHECK(server->ended());
+}
+
+BOOST_AUTO_TEST_CASE(octets_before_the_end_of_the_handshake_are_no_message) {
+  make();
+  client->handshake();
+  client->write();
+  server->read();
+  server->handshake();
+  const uint8_t plain[] = {23, 3, 3, 0, 5, 1, 2, 3, 4, 5};
+  BOOST_REQUIRE(::send(client->fd(), plain, sizeof plain, 0) == sizeof plain);
+  server->read();
+  BOOST_CHECK(server->handshake() == TlsStream::Handshake::kFailed);
+  BOOST_CHECK(server->ended());
+}
+
+BOOST_AUTO_TEST_CASE(the_end_is_said_and_understood) {
+  make();
+  BOOST_REQUIRE(shake());
+  client.reset();
+  server->read();
+  BOOST_CHECK(!server->unwrap());
+  BOOST_REQUIRE(server->ended());
+  BOOST_CHECK_EQUAL(std::string(server->reason()), "closed by the peer");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
