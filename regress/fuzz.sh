@@ -22,7 +22,7 @@
 # THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
 
 # Fuzzing. First every input of every corpus once, with this build: what was found before would be
-# there again if it failed. Then each target 20 seconds with libFuzzer, if `make fuzzers` has built
+# there again if it failed. Then each target 10 seconds with libFuzzer, if `make fuzzers` has built
 # them: what is found is a parser that reads or writes where it must not, or believes what it must
 # not (regress/fuzz).
 # limit: 900
@@ -44,7 +44,7 @@ done
 
 fuzzers=$MULTIP11_BUILD/fuzzers
 if [ -e "$fuzzers/regress/fuzz/built" ]; then
-  "$MULTIP11_SOURCE/regress/fuzz/run" -b "$fuzzers" -s 20 >"$MULTIP11_TMP/fuzz.out"
+  "$MULTIP11_SOURCE/regress/fuzz/run" -b "$fuzzers" -s 10 >"$MULTIP11_TMP/fuzz.out"
   ended=$?
   cat "$MULTIP11_TMP/fuzz.out"
   check_equal "all targets ended" 0 $ended
