@@ -31,6 +31,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 
@@ -136,18 +137,110 @@ Result<UniqueFd> bind_local(const ListenerConfig& config) {
   return fd;
 }
 
+Address address_of(int fd) {
+  Address address;
+  address.size = sizeof address.storage;
+  if (::getsockname(fd, address.get(), &address.size) != 0) address.storage.ss_family = AF_UNSPEC;
+  return address;
+}
+
+/* The path of a socket file, or nothing. */
+std::string path_in(const Address& address) {
+  if (address.storage.ss_family != AF_UNIX) return {};
+  auto* local = reinterpret_cast<const sockaddr_un*>(&address.storage);
+  return {local->sun_path, ::strnlen(local->sun_path, sizeof local->sun_path)};
+}
+
+bool is_at(int fd, const ListenerConfig& config) {
+  Address is = address_of(fd);
+  if (config.local) return path_in(is) == config.path;
+  Address wanted = tcp_address(config);
+  if (is.storage.ss_family != wanted.storage.ss_family) return false;
+  if (is.storage.ss_family == AF_INET) {
+    auto* a = reinterpret_cast<sockaddr_in*>(&is.storage);
+    auto* b = reinterpret_cast<sockaddr_in*>(&wanted.storage);
+    return a->sin_port == b->sin_port && a->sin_addr.s_addr == b->sin_addr.s_addr;
+  }
+  auto* a = reinterpret_cast<sockaddr_in6*>(&is.storage);
+  auto* b = reinterpret_cast<sockaddr_in6*>(&wanted.storage);
+  return a->sin6_port == b->sin6_port &&
+         std::memcmp(&a->sin6_addr, &b->sin6_addr, sizeof a->sin6_addr) == 0;
+}
+
+int option_of(int fd, int name) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  return ::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
+}
+
+/* Address and port as text; `source`: what of it stands for one customer. */
+std::string peer_text(const Address& address, std::string* source) {
+  char text[INET6_ADDRSTRLEN] = "?";
+  uint16_t port = 0;
+  if (address.storage.ss_family == AF_INET) {
+    auto* v4 = reinterpret_cast<const sockaddr_in*>(&address.storage);
+    ::inet_ntop(AF_INET, &v4->sin_addr, text, sizeof text);
+    port = ntohs(v4->sin_port);
+    *source = text;
+  } else {
+    auto* v6 = reinterpret_cast<const sockaddr_in6*>(&address.storage);
+    ::inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof text);
+    port = ntohs(v6->sin6_port);
+    /* One customer has a /64 at least, and may use every address of it. */
+    source->assign(reinterpret_cast<const char*>(v6->sin6_addr.s6_addr), 8);
+  }
+  return std::string(text) + " port " + std::to_string(port);
+}
+
 }  // namespace
+
+std::string place_of(const PassedSocket& socket) {
+  const Address address = address_of(socket.fd.get());
+  std::string ignored, place;
+  if (address.storage.ss_family == AF_INET || address.storage.ss_family == AF_INET6)
+    place = peer_text(address, &ignored);
+  else
+    place = path_in(address).empty() ? "no place" : path_in(address);
+  return socket.name.empty() ? place : socket.name + " (" + place + ")";
+}
 
 Result<std::unique_ptr<Listener>> Listener::bind(const ListenerConfig& config) {
   Result<UniqueFd> fd = config.local ? bind_local(config) : bind_tcp(config);
   if (!fd) return Error{fd.error().code, "listener '" + config.name + "': " + fd.error().text};
-  std::unique_ptr<Listener> listener(new Listener(config, std::move(*fd)));
+  std::unique_ptr<Listener> listener(new Listener(config, std::move(*fd), false));
   if (::listen(listener->fd(), kBacklog) != 0) return failed("listener '" + config.name + "'");
   return listener;
 }
 
+Result<std::unique_ptr<Listener>> Listener::take(const ListenerConfig& config,
+                                                 std::vector<PassedSocket>* passed) {
+  auto at = std::find_if(passed->begin(), passed->end(), [&](const PassedSocket& socket) {
+    return is_at(socket.fd.get(), config);
+  });
+  if (at == passed->end()) return std::unique_ptr<Listener>();
+  const int fd = at->fd.get();
+  const int wanted = config.local ? SOCK_SEQPACKET : SOCK_STREAM;
+  if (option_of(fd, SO_TYPE) != wanted)
+    return Error{EINVAL, "listener '" + config.name +
+                             "': the socket that was passed is of another "
+                             "type; write " +
+                             (config.local ? "ListenSequentialPacket" : "ListenStream") +
+                             "= in its .socket unit"};
+  if (option_of(fd, SO_ACCEPTCONN) != 1)
+    return Error{EINVAL, "listener '" + config.name +
+                             "': the socket that was passed does not "
+                             "listen; write Accept=no in its .socket unit"};
+  if (config.local) {
+    const std::string directory = config.path.substr(0, config.path.rfind('/') + 1);
+    if (Status status = check_trusted_path(directory); !status) return status.error();
+  }
+  std::unique_ptr<Listener> listener(new Listener(config, std::move(at->fd), true));
+  passed->erase(at);
+  return listener;
+}
+
 Listener::~Listener() {
-  if (config_.local) ::unlink(config_.path.c_str());
+  if (config_.local && !passed_) ::unlink(config_.path.c_str());
 }
 
 bool Listener::same_place(const ListenerConfig& other) const {
@@ -157,7 +250,7 @@ bool Listener::same_place(const ListenerConfig& other) const {
 
 Status Listener::adopt(const ListenerConfig& config) {
   config_ = config;
-  return config.local ? set_owner_and_mode(config) : ok();
+  return config.local && !passed_ ? set_owner_and_mode(config) : ok();
 }
 
 Result<Caller> Listener::accept() {
@@ -172,21 +265,7 @@ Result<Caller> Listener::tcp_caller(UniqueFd socket) {
   if (::getpeername(socket.get(), address.get(), &address.size) != 0)
     return Error{ECONNABORTED, "gone before it was accepted"};
   Caller caller;
-  char text[INET6_ADDRSTRLEN] = "?";
-  uint16_t port = 0;
-  if (address.storage.ss_family == AF_INET) {
-    auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
-    ::inet_ntop(AF_INET, &v4->sin_addr, text, sizeof text);
-    port = ntohs(v4->sin_port);
-    caller.source = text;
-  } else {
-    auto* v6 = reinterpret_cast<sockaddr_in6*>(&address.storage);
-    ::inet_ntop(AF_INET6, &v6->sin6_addr, text, sizeof text);
-    port = ntohs(v6->sin6_port);
-    /* One customer has a /64 at least, and may use every address of it. */
-    caller.source.assign(reinterpret_cast<const char*>(v6->sin6_addr.s6_addr), 8);
-  }
-  caller.peer = std::string(text) + " port " + std::to_string(port);
+  caller.peer = peer_text(address, &caller.source);
   set_option(socket.get(), IPPROTO_TCP, TCP_NODELAY, 1);
   set_option(socket.get(), SOL_SOCKET, SO_KEEPALIVE, 1);
   set_option(socket.get(), IPPROTO_TCP, TCP_KEEPIDLE, kKeepIdleS);

@@ -22,8 +22,8 @@
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
 /*
- * A place where clients connect: a TCP address, or a socket file. [priv] binds, accepts and looks
- * at who calls; it never reads an octet of a client.
+ * A place where clients connect: a TCP address, or a socket file. [priv] binds, or was given the
+ * socket, accepts and looks at who calls; it never reads an octet of a client.
  *
  * Trust: a stale socket file of ours is removed, anything else in its place is not. The file's
  * directory must be one that nobody else can write to.
@@ -31,8 +31,10 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "config.h"
+#include "priv_activation.h"
 #include "records.h"
 #include "result.h"
 #include "unique_fd.h"
@@ -50,6 +52,13 @@ struct Caller {
 class Listener {
  public:
   static Result<std::unique_ptr<Listener>> bind(const ListenerConfig& config);
+  /*
+   * The one of `passed` that is where the listener is, which is taken out of it; nullptr when there
+   * is none. Its file, if it is local, is whoever made it's: owner and mode stay, and it is never
+   * removed. An error says what is wrong with a socket that is at the right place.
+   */
+  static Result<std::unique_ptr<Listener>> take(const ListenerConfig& config,
+                                                std::vector<PassedSocket>* passed);
   ~Listener();
   Listener(const Listener&) = delete;
 
@@ -64,11 +73,16 @@ class Listener {
   Result<Caller> accept();
 
  private:
-  Listener(const ListenerConfig& config, UniqueFd fd) : config_(config), fd_(std::move(fd)) {}
+  Listener(const ListenerConfig& config, UniqueFd fd, bool passed)
+      : config_(config), fd_(std::move(fd)), passed_(passed) {}
   Result<Caller> tcp_caller(UniqueFd socket);
   Result<Caller> local_caller(UniqueFd socket);
   ListenerConfig config_;
   UniqueFd fd_;
+  bool passed_;
 };
+
+/* Where a socket is, for a text: of an error, about one that no listener is for. */
+std::string place_of(const PassedSocket& socket);
 
 }  // namespace mp11

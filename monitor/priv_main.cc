@@ -259,7 +259,7 @@ struct Prepared {
   std::unique_ptr<Launcher> launcher;
 };
 
-Result<Prepared> prepare(const Config& config) {
+Result<Prepared> prepare(const Config& config, std::vector<PassedSocket> passed) {
   Prepared prepared;
   if (Status status = check_who_we_are(config); !status) return status.error();
   if (Status status = make_directory(config.run_directory, 0755); !status) return status.error();
@@ -270,20 +270,25 @@ Result<Prepared> prepare(const Config& config) {
   if (Status status = prepare_state(config); !status) return status.error();
   prepared.pid_file = std::move(*pid_file);
   for (const ListenerConfig& one : config.listeners) {
-    Result<std::unique_ptr<Listener>> listener = Listener::bind(one);
+    Result<std::unique_ptr<Listener>> listener = Listener::take(one, &passed);
+    if (listener && !*listener) listener = Listener::bind(one);
     if (!listener) return listener.error();
     prepared.listeners.push_back(std::move(*listener));
   }
+  if (!passed.empty())
+    return Error{EINVAL,
+                 "a socket was passed for which there is no listener: " + place_of(passed.front()) +
+                     "; add one at that place, or take it out of the .socket unit"};
   Result<std::unique_ptr<Launcher>> launcher = Launcher::create(config);
   if (!launcher) return launcher.error();
   prepared.launcher = std::move(*launcher);
   return prepared;
 }
 
-Status run(Arguments arguments, Config config) {
+Status run(Arguments arguments, Config config, std::vector<PassedSocket> passed) {
   apply_options(arguments.options, &config);
   if (Status status = make_absolute(&arguments.options.source.path); !status) return status;
-  Result<Prepared> prepared = prepare(config);
+  Result<Prepared> prepared = prepare(config, std::move(passed));
   if (!prepared) return prepared.error();
   raise_file_limit(config);
   UniqueFd ready;
@@ -332,8 +337,10 @@ int say_what_is_seen(const Config& config, const std::vector<std::string>& quest
 
 int priv_main(int argc, char** argv) {
   log_init("multip11d", LogLevel::kInfo, false);
-  if (Status status = close_from(3); !status) { /* what the caller left open is not ours */
-    log_error("%s", status.error().text.c_str());
+  /* What else the caller left open is not ours. */
+  Result<std::vector<PassedSocket>> passed = take_passed_sockets();
+  if (!passed) {
+    log_error("%s", passed.error().text.c_str());
     return 1;
   }
   Arguments arguments;
@@ -354,7 +361,7 @@ int priv_main(int argc, char** argv) {
   if (!arguments.question.empty()) return say_what_is_seen(*loaded.config, arguments.question);
   if (arguments.dump) std::fputs(dump_config(*loaded.config).c_str(), stdout);
   if (arguments.test || arguments.dump) return std::fflush(stdout) == 0 ? 0 : 1;
-  Status status = run(std::move(arguments), std::move(*loaded.config));
+  Status status = run(std::move(arguments), std::move(*loaded.config), std::move(*passed));
   if (status) return 0;
   log_error("%s", status.error().text.c_str());
   return 1;

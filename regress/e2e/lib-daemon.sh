@@ -154,9 +154,10 @@ END
 }
 
 DAEMON=
+daemon_launcher=() # a program that starts it, with its arguments
 daemon_log=$MULTIP11_TMP/daemon.log
 daemon_up() {
-  env -u KRB5CCNAME "$LIBEXEC/multip11d" -D -e -f "$DAEMON_CONFIG" "$@" >>"$daemon_log" 2>&1 </dev/null &
+  env -u KRB5CCNAME ${daemon_launcher[@]+"${daemon_launcher[@]}"} "$LIBEXEC/multip11d" -D -e -f "$DAEMON_CONFIG" "$@" >>"$daemon_log" 2>&1 </dev/null &
   DAEMON=$!
   started_pids+=("$DAEMON")
   if ! wait_for 10 daemon_listens; then

@@ -167,7 +167,7 @@ BOOST_AUTO_TEST_CASE(mistakes) {
       {"server = \"tcp://x\"\nbackend b { module = /bin/sh }\n", ":2: backend b: more than one"},
       {"server = \"http://x\"\n", ":1: server = http://x: write tcp://HOST"},
       {"server s {\n principal = x\n}\n", ":3: server s has no address"},
-      {"server s { address = \"tcp://x\"\n security = none }\n", ":2: security = none: write gss"},
+      {"server s { address = \"tcp://x\"\n security = none }\n", ":2: security = none: write kdh or gss"},
       {"server s { address = \"tcp://x\"\n encoding = ber }\n", ":2: encoding = ber: write der"},
       {"server s { address = \"unix:///x\"\n encoding = jer }\n",
        ":2: server s: encoding means nothing for unix:///x"},

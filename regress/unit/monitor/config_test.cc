@@ -188,7 +188,9 @@ BOOST_AUTO_TEST_CASE(listeners) {
   BOOST_TEST(load(dir, tcp("address = \"127.0.0.1\"")).config.has_value());
   BOOST_TEST(only_error(dir, tcp("address = localhost"), 2, "not a literal"));
   BOOST_TEST(only_error(dir, tcp("address = \"::1\" port = 70000"), 2, "1 to 65535"));
-  BOOST_TEST(only_error(dir, tcp("address = \"::1\" security = kdh"), 2, "not built yet"));
+  BOOST_TEST(only_error(dir, tcp("address = \"::1\" security = {kdh, tls}"), 2,
+                        "security: 'tls' is none; write kdh, gss or both"));
+  BOOST_TEST(only_error(dir, tcp("address = \"::1\" security = {}"), 1, "nobody could call"));
   BOOST_TEST(only_error(dir, tcp("address = \"::1\" transport = sctp"), 2, "not built yet"));
   BOOST_TEST(only_error(dir, tcp("address = \"::1\" encodings = {\"der\", \"ber\"}"), 2,
                         "encodings: 'ber' is none; write der, xer or jer"));
@@ -277,7 +279,7 @@ BOOST_AUTO_TEST_CASE(servers) {
   BOOST_TEST(bad(there + "token-lock = yes", "is for a library"));
   BOOST_TEST(bad(there + "read = {\"/etc\"}", "is for a library"));
   BOOST_TEST(bad(there + "file-limit = 99", "is for a library"));
-  BOOST_TEST(bad(there + "security = kdh", "write gss"));
+  BOOST_TEST(bad(there + "security = tls", "write kdh or gss"));
   BOOST_TEST(bad(there + "principal = \"pkcs11/h\"", "write pkcs11/HOST@REALM"));
   BOOST_TEST(bad(there + "client-principal = \"*/h@R\"", "is a pattern"));
   BOOST_TEST(bad("server = \"tcp://h\" keytab = relative", "write it from the root"));
