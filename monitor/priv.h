@@ -240,6 +240,7 @@ class Priv {
   };
   bool answer_erase(Process* process, const RecordBuffer& record);
   bool may_be_used(uint32_t uid) const;
+  bool is_erased(const Config& config, AllowedBackend which) const;
   Result<Process*> launch_eraser(const SharedConfig& config, AllowedBackend which);
   void eraser_ended(const Process& process, bool clean);
   void tell_erased(Process* vault, const Erase& answer);

@@ -161,7 +161,7 @@ uint32_t Priv::spawn_for(PrivConnection* connection, const Spawn& request, Pair*
   const AllowedBackend which = connection->allowed[request.backend];
   const BackendConfig& backend = config->backends[which.backend];
   if (stopping_ || connection->backends.size() >= kBackendsPerConnection) return kSpawnBusy;
-  if (erasing_.eraser != 0 && erasing_.answer.which.uid == which.uid) return kSpawnBusy;
+  if (is_erased(*config, which)) return kSpawnBusy;
   if (backend.token_lock) {
     Result<UniqueFd> lock = open_lock(backend, which.uid);
     if (!lock) {

@@ -41,6 +41,14 @@
 #include "start_blocks.h"
 
 namespace mp11 {
+namespace {
+
+/* As whom its process runs; 0 where there are no users, but for tokens that have one each. */
+uint32_t uid_of(const Config& config, AllowedBackend which) {
+  return which.uid != 0 ? which.uid : config.backends[which.backend].user.uid;
+}
+
+}  // namespace
 
 bool Priv::answer_erase(Process* process, const RecordBuffer& record) {
   const Erase* request = record.as<Erase>(RecordType::kErase);
@@ -74,16 +82,19 @@ bool Priv::answer_erase(Process* process, const RecordBuffer& record) {
 /* Whatever the backend is called: no two have a uid in common, but of two configurations. */
 bool Priv::may_be_used(uint32_t uid) const {
   for (const auto& [id, process] : processes_) {
-    if (process->uid == uid) return true;
-    /* Of a configuration in which that uid was a backend's. */
-    if (process->kind == Kind::kBackend && process->uid == 0 && process->config != nullptr &&
-        process->config->backends[process->backend].user.uid == uid)
+    const bool of_backend = process->kind == Kind::kBackend || process->kind == Kind::kEraser;
+    if (of_backend && uid_of(*process->config, {process->backend, process->uid}) == uid)
       return true;
   }
   for (const auto& [name, connection] : connections_)
     for (const PrivConnection::Allowed& allowed : connection.allowed)
-      if (allowed.uid == uid && allowed.still) return true;
+      if (allowed.still && uid_of(*connection.config, allowed) == uid) return true;
   return false;
+}
+
+/* Its process would have the eraser's uid, which may be another's in a later configuration. */
+bool Priv::is_erased(const Config& config, AllowedBackend which) const {
+  return erasing_.eraser != 0 && erasing_.answer.which.uid == uid_of(config, which);
 }
 
 Result<Process*> Priv::launch_eraser(const SharedConfig& config, AllowedBackend which) {
@@ -119,6 +130,7 @@ void Priv::eraser_ended(const Process& process, bool clean) {
   answer.outcome = clean ? kEraseDone : kEraseFailed;
   Process* vault = find_process(erasing_.vault);
   erasing_ = {};
+  refill_later(); /* what waited for that uid */
   if (vault != nullptr && vault->control) tell_erased(vault, answer);
 }
 

@@ -42,6 +42,17 @@ LogLevel level_of(const std::string& text) {
   return text == "debug" ? LogLevel::kDebug : LogLevel::kInfo;
 }
 
+class ProgramLauncher : public Launcher {
+ public:
+  ProgramLauncher(UniqueFd netns, std::string missing) : netns_(std::move(netns)) {
+    missing_ = std::move(missing);
+  }
+  Result<Launched> launch(const Config& config, Launch launch) override;
+
+ private:
+  UniqueFd netns_;
+};
+
 }  // namespace
 
 Result<std::pair<UniqueFd, UniqueFd>> log_pipe() {
@@ -52,28 +63,27 @@ Result<std::pair<UniqueFd, UniqueFd>> log_pipe() {
 }
 
 Result<std::unique_ptr<Launcher>> Launcher::create(const Config& config) {
-  auto launcher = std::make_unique<Launcher>();
+  UniqueFd netns;
+  std::string missing;
   if (config.unprivileged) {
-    launcher->missing_ =
+    missing =
         "unprivileged = yes: all processes share one uid and the host's network; "
         "only Landlock and seccomp part them";
-    return launcher;
-  }
-  Result<UniqueFd> netns = new_empty_netns();
-  if (netns) {
-    launcher->netns_ = std::move(*netns);
+  } else if (Result<UniqueFd> made = new_empty_netns(); made) {
+    netns = std::move(*made);
   } else if (config.sandbox == SandboxMode::kFull) {
-    return Error{netns.error().code, netns.error().text +
-                                         "; multip11d needs CAP_SYS_ADMIN for it, or the setting "
-                                         "sandbox = seccomp-only to do without"};
+    return Error{made.error().code, made.error().text +
+                                        "; multip11d needs CAP_SYS_ADMIN for it, or the setting "
+                                        "sandbox = seccomp-only to do without"};
   } else {
-    launcher->missing_ = "no network namespace (" + netns.error().text +
-                         "): backends are kept from the network by seccomp alone";
+    missing = "no network namespace (" + made.error().text +
+              "): backends are kept from the network by seccomp alone";
   }
-  return launcher;
+  return std::unique_ptr<Launcher>(
+      std::make_unique<ProgramLauncher>(std::move(netns), std::move(missing)));
 }
 
-Result<Launched> Launcher::launch(const Config& config, Launch launch) {
+Result<Launched> ProgramLauncher::launch(const Config& config, Launch launch) {
   SpawnSpec spec;
   spec.program = config.libexec_directory + "/" + launch.program;
   spec.argv = {launch.program};

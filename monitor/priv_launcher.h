@@ -56,17 +56,18 @@ struct Launched {
   UniqueFd log; /* read end of its descriptor 2 */
 };
 
+/* An interface, so that a test can be all of the daemon's children by itself. */
 class Launcher {
  public:
   /* Makes the empty network namespace, once; where that is refused and `sandbox = full`, fails. */
   static Result<std::unique_ptr<Launcher>> create(const Config& config);
+  virtual ~Launcher() = default;
 
-  Result<Launched> launch(const Config& config, Launch launch);
+  virtual Result<Launched> launch(const Config& config, Launch launch) = 0;
   /* What the children go without, in words for the log; empty: nothing. */
   const std::string& missing() const { return missing_; }
 
- private:
-  UniqueFd netns_;
+ protected:
   std::string missing_;
 };
 

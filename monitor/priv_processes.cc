@@ -563,7 +563,8 @@ bool Priv::refill_one(bool* failed) {
     for (uint32_t i = 0; i < config_->backends.size() && pool == nullptr; i++) {
       const BackendConfig& backend = config_->backends[i];
       std::deque<uint64_t>& ready = pools_.backends[backend.name];
-      if (ready.size() >= backend.prestart || instances(backend.name) >= backend.max_instances)
+      if (ready.size() >= backend.prestart || instances(backend.name) >= backend.max_instances ||
+          is_erased(*config_, {i, 0}))
         continue;
       pool = &ready;
       process = start_backend(config_, {i, 0}, true);
