@@ -164,10 +164,15 @@ std::string serial_of(std::string_view text) {
 }
 
 Verdict verdict_of(const std::string& who) {
-  Verdict verdict = make_record<Verdict>(RecordType::kVerdict);
   const bool local = who.starts_with("local:");
-  verdict.kind = local || who.starts_with("uid:") ? kVerdictLocal : kVerdictKerberos;
-  put_text(verdict.principal, local ? who.substr(6) : who);
+  return verdict_of(local || who.starts_with("uid:") ? kVerdictLocal : kVerdictKerberos,
+                    local ? who.substr(6) : who);
+}
+
+Verdict verdict_of(VerdictKind kind, const std::string& principal) {
+  Verdict verdict = make_record<Verdict>(RecordType::kVerdict);
+  verdict.kind = kind;
+  put_text(verdict.principal, principal);
   return verdict;
 }
 

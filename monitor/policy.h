@@ -152,6 +152,8 @@ bool may_be_named(const PolicyLayer& layer, const std::string& token);
  * text is one that rule_problem() has nothing against.
  */
 Verdict verdict_of(const std::string& who);
+/* Of whom it is known what kind of name that is: a principal may look like a local user's. */
+Verdict verdict_of(VerdictKind kind, const std::string& principal);
 
 /*
  * The configuration's policy. Slots: tokens in the order of the file are 1, 2, ...; transparent

@@ -106,11 +106,9 @@ Vault::Fate Vault::fate_of(const Retirable& token) const {
     }
   if (!named || (!common && token.persons.empty())) return kKept;
   if (fate.mode == kRetireKeep) return fate;
-  for (const VaultState::Person& person : token.persons) {
-    Verdict verdict = verdict_of(person.principal);
-    verdict.kind = person.kind; /* whatever the name looks like */
-    fate.used |= policy_.gives(verdict, token.name.backend, token.name.token);
-  }
+  for (const VaultState::Person& person : token.persons) /* whatever the name looks like */
+    fate.used |= policy_.gives(verdict_of(static_cast<VerdictKind>(person.kind), person.principal),
+                               token.name.backend, token.name.token);
   return fate;
 }
 

@@ -27,6 +27,7 @@
  * find a token of which a part is missing.
  */
 #include <algorithm>
+#include <cstdio>
 #include <cstring>
 
 #include "vault_fixture.h"
@@ -123,6 +124,12 @@ uint64_t gone(const StateDir& place, const std::string& token = "own of uid:1") 
   for (const auto& one : *place.state()->retirable())
     if (one.name.token == token) return one.gone.since_s;
   return 1; /* it is not there */
+}
+/* That it is being destroyed. */
+bool marked(const StateDir& place) {
+  for (const auto& one : *place.state()->retirable())
+    if (one.name.token == "own of uid:1") return one.gone.erasing;
+  return false;
 }
 size_t hidden(const StateDir& place) { return place.state()->hidden()->size(); }
 
@@ -414,6 +421,63 @@ BOOST_AUTO_TEST_CASE(another_vault_has_taken_over) {
   BOOST_TEST(hidden(place) == 0u);
 }
 
+/* Its answer comes when the mark is the next vault's, which has asked for the same. */
+BOOST_AUTO_TEST_CASE(an_answer_after_another_vault_has_taken_over) {
+  StateDir place;
+  begin(place, kRetireDestroy, 1);
+  Fixture old(place, sample(kRetireDestroy, 1, kTwo));
+  old.retire(kNow);
+  BOOST_TEST(old.retire(kNow + kDay) == kFirstUid);
+  send_record(old.control.get(), RecordHead{RecordType::kStop, sizeof(RecordHead)});
+  old.turn();
+  Fixture next(place, sample(kRetireDestroy, 1, kTwo));
+  BOOST_TEST(next.retire(kNow + kDay) == kFirstUid);
+  old.answer(kEraseBusy);
+  BOOST_TEST(marked(place)); /* else somebody would be given what the next eraser is emptying */
+  next.answer(kEraseDone);
+  BOOST_TEST(gone(place) == 1u);
+}
+
+/* Fills the queue to [priv], which reads nothing of it; how many records were to go there. */
+size_t fill_queue(Fixture* vault) {
+  const Verdict who = verdict_for("uid:2");
+  constexpr uint64_t kMany = 300;
+  for (uint64_t name = 1; name <= kMany; name++) vault->introduce(name, &who);
+  return kMany;
+}
+size_t empty_queue(Fixture* vault) {
+  size_t count = 0;
+  while (vault->look(vault->control) == RecordStatus::kOk) count++;
+  return count;
+}
+
+/* What [priv] was not asked is not begun: whoever may use it again has it as it was. */
+BOOST_AUTO_TEST_CASE(priv_takes_no_record) {
+  StateDir place;
+  begin(place, kRetireDestroy, 1);
+  {
+    Fixture full(place, sample(kRetireDestroy, 1, kTwo));
+    full.retire(kNow);
+    const size_t sent = fill_queue(&full);
+    full.vault->retire(kNow + kDay);
+    BOOST_TEST(empty_queue(&full) < sent);
+    BOOST_TEST(!marked(place));
+    BOOST_TEST(full.retire(kNow + kDay) == kFirstUid); /* an hour later */
+    BOOST_TEST(marked(place));
+    full.answer(kEraseBusy);
+    BOOST_TEST(!marked(place));
+    full.control.reset();
+    full.vault->retire(kNow + kDay);
+    BOOST_TEST(!marked(place));
+  }
+  Fixture asks(place, sample(kRetireDestroy, 1, kTwo));
+  BOOST_TEST(asks.retire(kNow + kDay) == kFirstUid);
+  Fixture next(place, sample(kRetireDestroy, 1, kTwo));
+  next.control.reset();
+  next.vault->retire(kNow + kDay);
+  BOOST_TEST(marked(place)); /* it has been begun, if not by this one */
+}
+
 /* A token that all have: as long as somebody might, whoever has seen it. */
 BOOST_AUTO_TEST_CASE(of_a_club) {
   StateDir place;
@@ -501,6 +565,36 @@ BOOST_AUTO_TEST_CASE(persons) {
   Fixture none(place, c);
   none.retire(kNow);
   BOOST_TEST((names() == std::vector<std::string>{"own of alice@R", "own of uid:1", "own of web"}));
+}
+
+/* Of Kerberos, and called as local users are: what they are was noted, and not guessed from it. */
+BOOST_AUTO_TEST_CASE(principals_that_look_local) {
+  StateDir place;
+  auto kerberos = [](const char* name) {
+    Verdict verdict = verdict_for("somebody@R");
+    std::snprintf(verdict.principal, sizeof verdict.principal, "%s", name);
+    return verdict;
+  };
+  {
+    Fixture f(place, sample(kRetireHide, 0, {"*@R"}));
+    uint64_t name = 100;
+    for (const char* who : {"uid:1@R", "local:web@R", "local:web\\@R@R"}) {
+      VaultFixture::Ends ends = f.introduce(++name);
+      BOOST_REQUIRE((send_record(ends.auth.get(), kerberos(who)) == RecordStatus::kOk));
+      f.turn();
+    }
+  }
+  place.sql("UPDATE token SET made = 1, pin_size = 32");
+  const size_t all = place.state()->retirable()->size();
+  BOOST_TEST(all == 4u); /* and the club's */
+  {
+    Fixture same(place, sample(kRetireHide, 0, {"*@R"}));
+    same.retire(kNow);
+    BOOST_TEST(hidden(place) == 0u);
+  }
+  Fixture local(place, sample(kRetireHide, 0, {"uid:1", "local:web"}));
+  local.retire(kNow);
+  BOOST_TEST(hidden(place) == 3u); /* the club has members */
 }
 
 BOOST_AUTO_TEST_CASE(policies_that_are_none) {
