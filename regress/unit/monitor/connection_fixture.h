@@ -113,6 +113,11 @@ class FakePriv {
       ::usleep(10'000);
     }
   }
+  /* Whether it takes what it is sent. Not before it has looked once more. */
+  void listen(bool yes) {
+    deaf_ = !yes;
+    ::usleep(60'000);
+  }
   /* Waits a while for the first. */
   unsigned ends(uint32_t number) {
     for (unsigned i = 0;; i++) {
@@ -178,6 +183,10 @@ class FakePriv {
     while (!stop_) {
       pollfd fds{control_, POLLIN, 0};
       if (::poll(&fds, 1, 20) <= 0) continue;
+      if (deaf_) {
+        ::usleep(5000);
+        continue;
+      }
       RecordBuffer record;
       if (record.receive(control_, false) != RecordStatus::kOk) return;
       std::lock_guard<std::mutex> guard(mutex_);
@@ -269,7 +278,7 @@ class FakePriv {
   std::vector<LayerReport> layers_;
   std::vector<uint64_t> worked_for_;
   std::vector<std::thread> threads_;
-  std::atomic<bool> stop_{false};
+  std::atomic<bool> stop_{false}, deaf_{false};
   std::thread thread_;
 };
 
@@ -299,6 +308,7 @@ class Daemon {
       ::_exit(0);
     }
     control_ = std::move(control->first);
+    monitors_control_ = std::move(control->second);
     vault_ = std::move(vault->first);
     client_socket = std::move(client);
     priv = std::make_unique<FakePriv>(control_.get(), std::move(behaviours));
@@ -315,6 +325,12 @@ class Daemon {
 
   int vault() const { return vault_.get(); }
   int control() const { return control_.get(); }
+  /* What the monitor says to [priv] finds no room, until that has taken this. */
+  void fill_control() {
+    const LogTarget nothing = make_record<LogTarget>(RecordType::kLogTarget);
+    while (send_record(monitors_control_.get(), nothing) == RecordStatus::kOk) {
+    }
+  }
   void drop_vault() { vault_.reset(); }
   void drop_control() {
     priv.reset();
@@ -468,7 +484,7 @@ class Daemon {
   uint64_t last_id = 0;
 
  private:
-  UniqueFd control_, vault_;
+  UniqueFd control_, monitors_control_, vault_;
   std::map<uint64_t, std::pair<uint32_t, Words>> calls_;
 };
 

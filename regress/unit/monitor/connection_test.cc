@@ -512,6 +512,42 @@ BOOST_AUTO_TEST_CASE(priv_hears_of_a_layer_that_is_left_out) {
   BOOST_TEST(told[1].rv == 0u);
 }
 
+/* It has no room for that: no call waits for it, and it hears how things are in the end, once. */
+BOOST_AUTO_TEST_CASE(priv_hears_of_layers_when_it_has_room) {
+  Daemon d;
+  PortfolioBackend backends[] = {backend_plan(3), backend_plan(4)};
+  for (PortfolioBackend& plan : backends)
+    plan.deadline_short_ms = plan.deadline_start_ms = plan.deadline_long_ms = 2000;
+  d.send_portfolio({backends[0], backends[1]},
+                   {layered_plan(9, "T", {layer_plan(3, "t3"), layer_plan(4, "t4")})});
+  d.join();
+  CK_TOKEN_INFO info;
+  BOOST_REQUIRE(d.call(kC_Initialize, {0}) == CKR_OK);
+  auto other_answers = [&](uint32_t backend, CK_RV rv) {
+    d.priv->change(backend, [rv](Behaviour* b) {
+      b->tamper = [rv](Message* reply) {
+        if (reply->rec.function == kC_GetTokenInfo) reply->rec.rv = rv;
+      };
+    });
+    ::usleep(60'000);
+    return d.call(kC_GetTokenInfo, {9, word(&info)});
+  };
+  BOOST_TEST(d.call(kC_GetTokenInfo, {9, word(&info)}) == CKR_OK);
+  d.priv->listen(false);
+  d.fill_control();
+  BOOST_TEST(other_answers(4, CKR_DEVICE_MEMORY) == CKR_OK);
+  BOOST_TEST(other_answers(4, CKR_OK) == CKR_OK);
+  BOOST_TEST(other_answers(4, CKR_DEVICE_ERROR) == CKR_OK);
+  BOOST_TEST(d.priv->spawns(4).size() == 1u); /* only then is nothing else said */
+  d.priv->listen(true);
+  BOOST_TEST(d.priv->layers(1).size() == 1u);
+  ::usleep(100'000);
+  const std::vector<LayerReport> told = d.priv->layers(1);
+  BOOST_REQUIRE_EQUAL(told.size(), 1u);
+  BOOST_TEST((told[0].slot == 9u && told[0].layer == 2u && told[0].backend == 4u));
+  BOOST_TEST((told[0].there == 0u && told[0].rv == CKR_DEVICE_ERROR));
+}
+
 /* ---- broken formats ---- */
 
 BOOST_AUTO_TEST_CASE(a_front_that_breaks_the_format) {
