@@ -1,0 +1,245 @@
+/*
+ * Copyright (c) 2026 The multip11 authors
+ *
+ * Redistribution and use in source and binary forms, with or without
+ * modification, are permitted provided that the following conditions
+ * are met:
+ * 1. Redistributions of source code must retain the above copyright
+ *    notice, this list of conditions and the following disclaimer.
+ * 2. Redistributions in binary form must reproduce the above copyright
+ *    notice, this list of conditions and the following disclaimer in the
+ *    documentation and/or other materials provided with the distribution.
+ *
+ * THIS SOFTWARE IS PROVIDED BY THE AUTHORS ``AS IS'' AND ANY EXPRESS OR
+ * IMPLIED WARRANTIES, INCLUDING, BUT NOT LIMITED TO, THE IMPLIED WARRANTIES
+ * OF MERCHANTABILITY AND FITNESS FOR A PARTICULAR PURPOSE ARE DISCLAIMED.
+ * IN NO EVENT SHALL THE AUTHORS BE LIABLE FOR ANY DIRECT, INDIRECT,
+ * INCIDENTAL, SPECIAL, EXEMPLARY, OR CONSEQUENTIAL DAMAGES (INCLUDING, BUT
+ * NOT LIMITED TO, PROCUREMENT OF SUBSTITUTE GOODS OR SERVICES; LOSS OF USE,
+ * DATA, OR PROFITS; OR BUSINESS INTERRUPTION) HOWEVER CAUSED AND ON ANY
+ * THEORY OF LIABILITY, WHETHER IN CONTRACT, STRICT LIABILITY, OR TORT
+ * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
+ * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
+ */
+/*
+ * NetConnection and its texts: in a thread, with the test in the places of auth, of the client and
+ * of its monitor. If these failed, a client that speaks XER or JER and reads no answers would have
+ * more memory than others, or none after a while.
+ */
+#include "net_connection.h"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <boost/test/unit_test.hpp>
+#include <cstring>
+#include <thread>
+
+#include "gss_frames.h"
+#include "gss_wrap.h"
+#include "record_io.h"
+#include "security.h"
+
+using namespace mp11;
+
+namespace {
+
+using Bytes = std::vector<uint8_t>;
+
+constexpr int kPatienceMs = 20000;
+constexpr uint64_t kMs = 1000000;
+
+std::pair<UniqueFd, UniqueFd> pair_of(int type) {
+  int fds[2];
+  BOOST_REQUIRE(::socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, fds) == 0);
+  return {UniqueFd(fds[0]), UniqueFd(fds[1])};
+}
+
+GssDone key_of_context() {
+  GssDone done = make_record<GssDone>(RecordType::kGssDone);
+  done.enctype = 18;
+  done.key_size = 32;
+  done.send_sequence = 5;
+  done.receive_sequence = 9;
+  for (size_t i = 0; i < done.key_size; i++) done.key[i] = static_cast<uint8_t>(i * 7);
+  return done;
+}
+
+GssWrap wrap_of_client(const GssDone& done) {
+  auto made = GssWrap::create({GssRole::kInitiator,
+                               GssOrder::kStrict,
+                               done.enctype,
+                               false,
+                               done.receive_sequence,
+                               done.send_sequence,
+                               {done.key, done.key_size}});
+  BOOST_REQUIRE(made.ok());
+  return std::move(*made);
+}
+
+/* One client that is authenticated, and what stands behind its net. */
+class Net {
+ public:
+  Net() : wrap_(wrap_of_client(key_of_context())) {
+    codec_start();
+    auto [client, nets_client] = pair_of(SOCK_STREAM);
+    auto [monitor, nets_monitor] = pair_of(SOCK_SEQPACKET);
+    auto [auth, nets_auth] = pair_of(SOCK_SEQPACKET);
+    NetStart start = make_record<NetStart>(RecordType::kNetStart);
+    start.encodings = kAllEncodings;
+    start.security = kAllSecurity;
+    auto connection = std::make_unique<NetConnection>(
+        start, std::move(nets_client), std::move(nets_monitor), std::move(nets_auth));
+    thread_ = std::thread([connection = std::move(connection)] { connection->run(); });
+    client_ = std::move(client);
+    const uint8_t first[] = {0, 0, 0, 1, 0x60}; /* auth makes of it what it likes */
+    BOOST_REQUIRE(::send(client_.get(), first, sizeof first, 0) == sizeof first);
+    RecordBuffer token;
+    pollfd wait{auth.get(), POLLIN, 0};
+    BOOST_REQUIRE(::poll(&wait, 1, kPatienceMs) == 1);
+    BOOST_REQUIRE((token.receive(auth.get(), false) == RecordStatus::kOk));
+    BOOST_REQUIRE((send_record(auth.get(), key_of_context()) == RecordStatus::kOk));
+    auto channel = Channel::create(std::move(monitor));
+    BOOST_REQUIRE(channel.ok());
+    monitor_ = std::move(*channel);
+  }
+  ~Net() {
+    client_.reset();
+    thread_.join();
+  }
+
+  void send(const Bytes& plain) {
+    Bytes token(kGssLength);
+    BOOST_REQUIRE(wrap_.wrap(plain, &token));
+    put_gss_length(token.size() - kGssLength, token.data());
+    BOOST_REQUIRE(::send(client_.get(), token.data(), token.size(), MSG_NOSIGNAL) ==
+                  static_cast<ssize_t>(token.size()));
+  }
+  /* Until something of an answer is there, which is not read. */
+  void wait_for_answer() {
+    pollfd wait{client_.get(), POLLIN, 0};
+    BOOST_REQUIRE(::poll(&wait, 1, kPatienceMs) == 1);
+  }
+  /* Up to that octet, or to the end of the connection. */
+  Bytes read_to(std::optional<uint8_t> last) {
+    Bytes plain;
+    while (!last || plain.empty() || plain.back() != *last) {
+      uint8_t head[kGssLength];
+      if (!read(head, sizeof head)) break;
+      Bytes token(head[1] * 65536u + head[2] * 256u + head[3]);
+      if (!read(token.data(), token.size())) break;
+      SecureBuffer piece;
+      BOOST_REQUIRE((wrap_.unwrap(token, &piece) == GssWrap::Unwrapped::kOk));
+      plain.insert(plain.end(), piece.data(), piece.data() + piece.size());
+    }
+    return plain;
+  }
+
+  /* Whether a call comes to the monitor within that time. */
+  bool arrives(uint64_t ms = kPatienceMs) {
+    return monitor_->receive(&call_, Waiter::now_ns() + ms * kMs) == ChannelStatus::kOk;
+  }
+  /* The last one that has come succeeds, with the memory that it brought as its result. */
+  void answer() {
+    const FunctionRow* row = function_row(call_.rec.function);
+    CallArena arena;
+    Words words;
+    Message reply;
+    BOOST_REQUIRE((row != nullptr && unpack_call(*row, call_, &arena, &words)));
+    pack_reply(*row, words, CKR_OK, &reply);
+    reply.rec.id = call_.rec.id;
+    BOOST_REQUIRE(
+        (monitor_->send(reply, Waiter::now_ns() + kPatienceMs * kMs) == ChannelStatus::kOk));
+  }
+
+ private:
+  bool read(uint8_t* to, size_t size) {
+    for (size_t have = 0; have < size;) {
+      pollfd wait{client_.get(), POLLIN, 0};
+      BOOST_REQUIRE(::poll(&wait, 1, kPatienceMs) == 1);
+      const ssize_t n = ::recv(client_.get(), to + have, size - have, 0);
+      if (n <= 0) return false;
+      have += static_cast<size_t>(n);
+    }
+    return true;
+  }
+
+  GssWrap wrap_;
+  UniqueFd client_;
+  std::unique_ptr<Channel> monitor_;
+  Message call_;
+  std::thread thread_;
+};
+
+Bytes der_of(FunctionNumber function, std::initializer_list<Word> arguments) {
+  Words words;
+  std::copy(arguments.begin(), arguments.end(), words.w);
+  Envelope envelope;
+  envelope.request = id_of_number(1);
+  CallArena arena;
+  SecureBuffer der;
+  BOOST_REQUIRE(encode_call(*function_row(function), words, envelope, &arena, &der) == CKR_OK);
+  return Bytes(der.data(), der.data() + der.size());
+}
+
+Bytes text_of(Encoding encoding, const Bytes& der) {
+  CallArena arena;
+  SecureBuffer text;
+  BOOST_REQUIRE(der_to_text(encoding, der, &arena, &text));
+  return Bytes(text.data(), text.data() + text.size());
+}
+
+Bytes slot_call() {
+  static CK_ULONG count;
+  return der_of(kC_GetSlotList, {CK_TRUE, 0, reinterpret_cast<Word>(&count)});
+}
+
+}  // namespace
+
+BOOST_AUTO_TEST_SUITE(net_connection)
+
+/*
+ * An answer counts as long as it is not read, and with what its text takes: twice what it is in
+ * DER, for which two such calls could wait. When it has been read it counts no more.
+ */
+BOOST_AUTO_TEST_CASE(answers_in_text_count) {
+  constexpr size_t kLarge = 12u << 20;
+  static_assert(2 * kLarge < limits::kPendingOctets && 3 * kLarge > limits::kPendingOctets);
+  Bytes random(kLarge);
+  const Bytes large =
+      der_of(kC_GenerateRandom, {1, reinterpret_cast<Word>(random.data()), random.size()});
+  Net net;
+  for (const Encoding encoding : {Encoding::kXer, Encoding::kJer}) {
+    net.send(text_of(encoding, large));
+    BOOST_REQUIRE(net.arrives());
+    net.answer();
+    net.wait_for_answer();
+    net.send(text_of(encoding, slot_call()));
+    BOOST_TEST(!net.arrives(300));
+    BOOST_TEST(net.read_to('\n').size() > 2 * kLarge);
+    BOOST_REQUIRE(net.arrives());
+    net.answer();
+    BOOST_TEST(net.read_to('\n').size() < 4096u);
+  }
+}
+
+/* Whoever has sent a line sends lines. The tag of each opcode in DER is a line's end: none is
+ * whole, and it is said why. */
+BOOST_AUTO_TEST_CASE(der_among_lines) {
+  Net net;
+  net.send(text_of(Encoding::kXer, slot_call()));
+  BOOST_REQUIRE(net.arrives());
+  net.answer();
+  (void)net.read_to('\n');
+  net.send(der_of(kC_CloseSession, {1}));
+  BOOST_TEST(!net.arrives(300));
+  const Bytes answer = net.read_to(std::nullopt); /* and then it is closed */
+  CallArena arena;
+  Received received;
+  BOOST_REQUIRE((decode_message(answer, &arena, &received) == CodecStatus::kOk));
+  BOOST_REQUIRE(received.envelope.failure.has_value());
+  BOOST_TEST(received.envelope.failure->detail == "a line that is no text");
+}
+
+BOOST_AUTO_TEST_SUITE_END()
