@@ -110,6 +110,7 @@ $(mixed relay "uid:$(id -u)")
 $(mixed brief local:short)
 $(mixed stale local:other)
 $(mixed stranger local:other)
+token open { layer { backend = relay token = far pin = none } allow = {"uid:$(id -u)"} }
 token sealed {
   layer { backend = relay token = "pkcs11:token=far" pin = "file:$MULTIP11_TMP/pin" }
   allow = {"uid:$(id -u)"}
@@ -136,6 +137,13 @@ done
 check_equal "a PIN that stands in a file here opens the token there" "key far" \
   "$(pkcs11-tool --module "$MODULE" --token-label sealed --login -O --type privkey 2>&1 |
     sed -n 's/^  label: *//p')"
+without_pin() { # TYPE: labels of what a token shows where nobody has a PIN
+  pkcs11-tool --module "$MODULE" --token-label open --login -O --type "$1" 2>&1 |
+    sed -n "s/^  label: *//p" | tr -d "'"
+}
+check_equal "with pin = none what is public there is seen" "data far,key far" \
+  "$(without_pin data),$(without_pin pubkey)"
+check_equal "and nothing that is private" "" "$(without_pin privkey)"
 check_match "the daemon there knows who it is" "relay/here@$realm_name" "$(cat "$there/daemon.log")"
 
 # ---- With a client that stays
