@@ -22,8 +22,8 @@
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
 /*
- * A server that is hostile to its clients, for regress/attack/server.sh. It has a library of its
- * own that answers anything, and spoils the answers.
+ * A server that is hostile to its clients, for regress/attack/server.sh and uplink.sh. It has a
+ * library of its own that answers anything, and spoils the answers.
  *
  *   rogue_server tcp PORT MODE     with the service's key in $KRB5_KTNAME
  *   rogue_server local PATH MODE   on a unix socket, as multip11d's local listener
@@ -91,6 +91,8 @@ void fill_list(Word elements, CK_ULONG room, Word count) {
 }
 
 void answer(const FunctionRow& row, const Words& words) {
+  if (row.number == kC_GetTokenInfo && words.w[1] != 0) /* else a daemon would look no further */
+    reinterpret_cast<CK_TOKEN_INFO*>(words.w[1])->flags = CKF_TOKEN_INITIALIZED;
   for (unsigned i = 0; i < row.arg_count; i++) {
     const Word* w = &words.w[row.args[i].first];
     const CK_ULONG room = w[1] != 0 && row.args[i].kind != ArgKind::kFillOut &&

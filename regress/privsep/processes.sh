@@ -21,8 +21,8 @@
 # (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
 # THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
 
-# Privilege separation as /proc tells it, with one client on the local socket and one on TCP, each
-# logged in and idle: users, capabilities, filters, namespaces, descriptors, shared memory. What the
+# Privilege separation as /proc tells it, with one client on the local socket, one on TCP, and one of a
+# token whose backend is a multip11d: this one, to which that is a third. Each is logged in and idle: users, capabilities, filters, namespaces, descriptors, shared memory. What the
 # daemon is meant to be stands in README.privsep; here it is counted.
 . "$(dirname "$0")/../lib.sh"
 . "$MULTIP11_SOURCE/regress/e2e/lib-daemon.sh"
@@ -30,23 +30,36 @@ need_root "the processes have users of their own"
 
 hosted_programs
 realm_up
+realm_service relay/here "$MULTIP11_TMP/relay.keytab" || give_up "no principal for the uplink"
 backend_softhsm hsm shared
+UPLINK_UID=61040
 daemon_config <<END
 pool-size = 1
 $BACKEND_TEXT
+backend up {
+  server = "tcp://localhost:$TCP_PORT"
+  principal = "pkcs11/localhost@$realm_name"
+  keytab = "$MULTIP11_TMP/relay.keytab"
+  environment = {"KRB5_CONFIG=$KRB5_CONFIG"}
+  user = "$UPLINK_UID:$UPLINK_UID"
+}
+listener above { path = "$MULTIP11_TMP/above.sock" mode = 0666 principal = above }
 token shared {
   layer { backend = hsm token = "shared" }
   access = read-write
-  allow = {"$(me local)", "alice@$realm_name"}
+  allow = {"$(me local)", "alice@$realm_name", "relay/here@$realm_name"}
 }
+token up { layer { backend = up token = "shared" } access = read-write allow = {"local:above"} }
 END
 daemon_up
+client_config above <<<"server here { address = \"unix://$MULTIP11_TMP/above.sock\" }"
 
 declare -A client
-for mode in local gss; do
-  use_client $mode
+for mode in local gss above; do
+  label=shared
+  if [ $mode = above ]; then use_client "$MULTIP11_TMP/above.conf" && label=up; else use_client $mode; fi
   mkfifo "hold.$mode"
-  "$P11TEST" "$MODULE" hold shared <"hold.$mode" >"held.$mode" 2>&1 &
+  "$P11TEST" "$MODULE" hold $label <"hold.$mode" >"held.$mode" 2>&1 &
   client[$mode]=$!
   started_pids+=($!)
   exec {fd}>"hold.$mode"
@@ -80,12 +93,16 @@ count_kinds() { # PID: "1 lock 2 null ..."
 # ---- Who runs
 
 declare -A uid_of=([multip11-auth]=$AUTH_UID [multip11-vault]=$VAULT_UID [multip11-log]=$LOG_UID
-  [multip11-monitor]=$MONITOR_UID [multip11-net]=$NET_UID [multip11-backend]=$BACKEND_UID)
-processes=$(daemon_processes | grep -v ' multip11-remote$')
-for name in multip11d multip11-auth multip11-vault multip11-log; do
+  [multip11-monitor]=$MONITOR_UID [multip11-net]=$NET_UID [multip11-backend]=$BACKEND_UID
+  [multip11-remote]=$UPLINK_UID)
+# The client on TCP has a multip11-remote too, which is none of the daemon's.
+processes=$(daemon_processes | while read -r pid name; do
+  [ "$name" != multip11-remote ] || [ "$(status_of "$pid" PPid)" = "$DAEMON" ] && echo "$pid $name"
+done)
+for name in multip11d multip11-auth multip11-vault multip11-log multip11-remote; do
   check_equal "one $name runs" 1 "$(grep -c " $name\$" <<<"$processes")"
 done
-check_equal "one multip11-backend for each connection" 2 "$(grep -c ' multip11-backend$' <<<"$processes")"
+check_equal "one multip11-backend for each connection to a library" 3 "$(grep -c ' multip11-backend$' <<<"$processes")"
 idle_monitors=0 idle_nets=0
 
 host_net=$(readlink /proc/$$/ns/net)
@@ -107,9 +124,13 @@ while read -r pid name; do
   check_equal "$is: no core dump" "0 0" \
     "$(awk '/^Max core file size/ { print $5, $6 }' "/proc/$pid/limits")"
   net=$(readlink "/proc/$pid/ns/net")
-  : "${shared_net:=$net}"
-  check_equal "$is: in the empty network namespace" "$shared_net" "$net"
-  check "$is: which is not the host's" [ "$net" != "$host_net" ]
+  if [ "$name" = multip11-remote ]; then
+    check_equal "$is: in the host's network, where it has connected" "$host_net" "$net"
+  else
+    : "${shared_net:=$net}"
+    check_equal "$is: in the empty network namespace" "$shared_net" "$net"
+    check "$is: which is not the host's" [ "$net" != "$host_net" ]
+  fi
   check_equal "$is: nothing in its environment but what it is given" "" \
     "$(tr '\0' '\n' <"/proc/$pid/environ" | grep -vE '^(SOFTHSM2_CONF|OPENSSL_CONF)=' | cut -d= -f1 |
       paste -sd' ')"
@@ -146,20 +167,25 @@ for pid in $(pids_of -auth) $(pids_of -backend); do
 done
 # The vault: its control socket, one socket for each connection's monitor, and epoll.
 check_equal "multip11-vault: descriptors as planned, one socket a connection" \
-  "1 eventpoll 2 null 1 pipe 3 socket" "$(count_kinds "$(pids_of -vault)")"
-# A connection's monitor: control, vault, front, one socket to its backend, its own lock file.
-serving=0
+  "1 eventpoll 2 null 1 pipe 5 socket" "$(count_kinds "$(pids_of -vault)")"
+# A server's process: the channel, and the connection. The key and the start block are closed.
+uplink=$(awk '$2 == "multip11-remote" { print $1 }' <<<"$processes")
+check_equal "multip11-remote: descriptors as planned" "2 null 1 pipe 2 socket" "$(count_kinds "$uplink")"
+# A connection's monitor: control, vault, front, one socket to its backend, its own lock file; that of
+# a server has none.
+serving=0 without_lock=0
 for pid in $(pids_of -monitor); do
   kinds=$(count_kinds "$pid")
   case $kinds in
   "2 null 1 pipe 1 socket") idle_monitors=$((idle_monitors + 1)) ;;
+  "2 null 1 pipe 4 socket") without_lock=$((without_lock + 1)) ;;
   *)
     serving=$((serving + 1))
     check_equal "multip11-monitor: descriptors as planned" "1 lock 2 null 1 pipe 4 socket" "$kinds"
     ;;
   esac
 done
-check_equal "two monitors serve" 2 $serving
+check_equal "three monitors serve with a lock, and one without" "3 1" "$serving $without_lock"
 check "the pool has a monitor" [ $idle_monitors -ge 1 ]
 serving=0
 for pid in $(pids_of -net); do
@@ -173,7 +199,7 @@ for pid in $(pids_of -net); do
     ;;
   esac
 done
-check_equal "one net serves" 1 $serving
+check_equal "two nets serve" 2 $serving
 check "the pool has a net" [ $idle_nets -ge 1 ]
 check_equal "multip11-log: pipes, its control socket, epoll and where it writes" "" \
   "$(fd_kinds "$(pids_of -log)" | awk '{ print $2 }' | sort -u | grep -vxE 'null|pipe|socket|eventpoll|log')"
@@ -204,13 +230,14 @@ for inode in $(awk '{ print $1 }' mappings | sort -u); do
     echo "${n#multip11-}"
   done | sort | paste -sd' ')
   case $names in
-  "monitor p11test" | "backend monitor" | "monitor net" | "p11test remote")
+  "monitor p11test" | "backend monitor" | "monitor net" | "monitor remote" | "p11test remote")
     ok "a segment is mapped by its two ends ($names)" ;;
   *) not_ok "a segment is mapped by: $names" ;;
   esac
 done
 # Local: application-monitor, monitor-backend. TCP: application-remote, net-monitor, monitor-backend.
-check_equal "five segments for the two connections" 5 $segments
+# Through the uplink: application-monitor, monitor-remote, and there net-monitor, monitor-backend.
+check_equal "nine segments for the four connections" 9 $segments
 open_memfds=$(for p in $(daemon_processes | awk '{ print $1 }'); do
   ls -l "/proc/$p/fd" 2>/dev/null | grep -o 'memfd:multip11-channel.*'
 done)

@@ -30,21 +30,34 @@ need_root "the processes have users of their own"
 
 hosted_programs
 realm_up
+realm_service relay/here "$MULTIP11_TMP/relay.keytab" || give_up "no principal for the uplink"
 backend_softhsm hsm shared
+UPLINK_UID=61040
 daemon_config <<END
 pool-size = 1
 $BACKEND_TEXT
+backend up {
+  server = "tcp://localhost:$TCP_PORT"
+  principal = "pkcs11/localhost@$realm_name"
+  keytab = "$MULTIP11_TMP/relay.keytab"
+  environment = {"KRB5_CONFIG=$KRB5_CONFIG"}
+  user = "$UPLINK_UID:$UPLINK_UID"
+}
+listener above { path = "$MULTIP11_TMP/above.sock" mode = 0666 principal = above }
 token shared {
   layer { backend = hsm token = "shared" }
   access = read-write
-  allow = {"$(me local)", "alice@$realm_name"}
+  allow = {"$(me local)", "alice@$realm_name", "relay/here@$realm_name"}
 }
+token up { layer { backend = up token = "shared" } access = read-write allow = {"local:above"} }
 END
 daemon_up
-for mode in local gss; do
-  use_client $mode
+client_config above <<<"server here { address = \"unix://$MULTIP11_TMP/above.sock\" }"
+for mode in local gss above; do
+  label=shared
+  if [ $mode = above ]; then use_client "$MULTIP11_TMP/above.conf" && label=up; else use_client $mode; fi
   mkfifo "hold.$mode"
-  "$P11TEST" "$MODULE" hold shared <"hold.$mode" >"held.$mode" 2>&1 &
+  "$P11TEST" "$MODULE" hold $label <"hold.$mode" >"held.$mode" 2>&1 &
   started_pids+=($!)
   exec {fd}>"hold.$mode"
   wait_for 20 grep -q ready "held.$mode" || give_up "$mode: $(cat "held.$mode")"
@@ -61,9 +74,12 @@ wait_for 5 grep -q '^Uid:	61999' "/proc/$victim/status"
 check_match "a process that does not protect itself can be traced" "^$victim ptrace allowed$" \
   "$(./trytrace 61999 61999 "$victim")"
 
-processes=$(daemon_processes | grep -v ' multip11-remote$')
-for name in -auth -vault -log -monitor -net -backend; do
-  check "multip11$name runs" [ -n "$(pids_of $name)" ]
+# The client on TCP has a multip11-remote too, which is none of the daemon's.
+processes=$(daemon_processes | while read -r pid name; do
+  [ "$name" != multip11-remote ] || grep -q "^PPid:	$DAEMON\$" "/proc/$pid/status" && echo "$pid $name"
+done)
+for name in -auth -vault -log -monitor -net -backend -remote; do
+  check "multip11$name runs" grep -q " multip11$name\$" <(echo "$processes")
 done
 while read -r who uid; do
   while read -r pid name; do
@@ -77,6 +93,7 @@ log $LOG_UID
 monitor $MONITOR_UID
 net $NET_UID
 backend $BACKEND_UID
+uplink $UPLINK_UID
 END
 
 daemon_down
