@@ -29,6 +29,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "auth_kdh.h"
@@ -59,9 +60,10 @@ class Credentials {
   Status get(const std::string& service) {
     service_ = service;
     krb5_error_code code = krb5_init_context(&context_);
-    if (code == 0) code = krb5_cc_default(context_, &cache_);
-    if (code == 0) code = krb5_cc_get_principal(context_, cache_, &wanted_.client);
     if (code == 0) code = krb5_parse_name(context_, service.c_str(), &wanted_.server);
+    if (code == 0) code = find_cache();
+    if (code != 0 && cache_ == nullptr)
+      return Error{kNotForKdh, kerberos_failure(context_, service, code).text};
     if (code == 0) code = krb5_get_credentials(context_, 0, cache_, &wanted_, &ticket_);
     if (code == 0 && !enctype_allowed(ticket_->keyblock.enctype)) code = KRB5KDC_ERR_ETYPE_NOSUPP;
     if (code == 0 && ticket_->ticket.length > kKdhIdentity - kAroundTicket)
@@ -71,6 +73,22 @@ class Credentials {
                                    " octets); use security = gss"};
     if (code != 0) return kerberos_failure(context_, service, code);
     return ok();
+  }
+
+  /* Of several caches the one that is for this server, as libgssapi finds it; else the default. */
+  krb5_error_code find_cache() {
+    krb5_error_code code = krb5_cc_select(context_, wanted_.server, &cache_, &wanted_.client);
+    if (code == 0) return 0;
+    krb5_free_principal(context_, std::exchange(wanted_.client, nullptr));
+    if (cache_ != nullptr) krb5_cc_close(context_, std::exchange(cache_, nullptr));
+    krb5_ccache cache = nullptr;
+    code = krb5_cc_default(context_, &cache);
+    if (code == 0) code = krb5_cc_get_principal(context_, cache, &wanted_.client);
+    if (code == 0)
+      cache_ = cache;
+    else if (cache != nullptr)
+      krb5_cc_close(context_, cache);
+    return code;
   }
 
   /* For the callback: once, as a second ClientHello must have the same. */
@@ -134,32 +152,30 @@ int on_psk(SSL* tls, const EVP_MD* hash, const unsigned char** identity, size_t*
   return *session != nullptr;
 }
 
-/* What the server's alert means, as the error that Kerberos would have had. */
-krb5_error_code meaning(int alert) {
-  switch (alert) {
-    case kKdhAlertTryAgain:
-      return KRB5KRB_AP_ERR_REPEAT;
-    case kKdhAlertExpired:
-      return KRB5KRB_AP_ERR_TKT_EXPIRED;
-    case kKdhAlertSkew:
-      return KRB5KRB_AP_ERR_SKEW;
-    case kKdhAlertDenied:
-      return KRB5KDC_ERR_POLICY;
-    case kKdhAlertWeak:
-      return KRB5KDC_ERR_ETYPE_NOSUPP;
-    case kKdhAlertWrongKey:
-      return KRB5KRB_AP_ERR_MODIFIED;
-    default:
-      return 0;
-  }
-}
-
+/* What came of it, in words: those of the Kerberos error that the alert stands for. */
 Error refused(const TlsStream& stream, const std::string& service, const Offer& offer,
               bool answered) {
   if (offer.error != 0) return offer.credentials->failure(offer.error);
   const std::string text = "authentication to " + service + " failed: ";
-  if (const krb5_error_code code = meaning(stream.alert()); code != 0)
-    return offer.credentials->failure(code);
+  switch (stream.alert()) {
+    case kKdhAlertDenied:
+      return Error{EPROTO, text + "the server does not admit this client (its log says why)"};
+    case kKdhAlertTryAgain:
+      return Error{EPROTO, text +
+                               "the server may have seen this authenticator before (it has just "
+                               "been restarted, or somebody replays), or is too busy; try "
+                               "again. If that does not help, this may be no multip11 server"};
+    case kKdhAlertExpired:
+      return offer.credentials->failure(KRB5KRB_AP_ERR_TKT_EXPIRED);
+    case kKdhAlertSkew:
+      return offer.credentials->failure(KRB5KRB_AP_ERR_SKEW);
+    case kKdhAlertWeak:
+      return offer.credentials->failure(KRB5KDC_ERR_ETYPE_NOSUPP);
+    case kKdhAlertWrongKey:
+      return offer.credentials->failure(KRB5KRB_AP_ERR_MODIFIED);
+    default:
+      break;
+  }
   if (!answered)
     return Error{kNotForKdh, text +
                                  "the server closed the connection; it may not speak TLS-KDH "
@@ -170,7 +186,7 @@ Error refused(const TlsStream& stream, const std::string& service, const Offer& 
 }  // namespace
 
 Result<std::unique_ptr<PeerStream>> kdh_connect(UniqueFd socket, const std::string& service,
-                                                int timeout_ms) {
+                                                uint64_t deadline_ns) {
   Credentials credentials;
   if (Status got = credentials.get(service); !got) return got.error();
   TlsContext context = kdh_tls_context(false);
@@ -184,7 +200,6 @@ Result<std::unique_ptr<PeerStream>> kdh_connect(UniqueFd socket, const std::stri
   auto stream = std::make_unique<TlsStream>(std::move(socket), context.get(), false);
   SSL_set_app_data(stream->tls(), &offer);
 
-  const uint64_t deadline_ns = Waiter::now_ns() + static_cast<uint64_t>(timeout_ms) * 1000000;
   bool answered = false;
   for (;;) {
     const TlsStream::Handshake state = stream->handshake();
@@ -203,6 +218,8 @@ Result<std::unique_ptr<PeerStream>> kdh_connect(UniqueFd socket, const std::stri
     wait_for_events({&fd, 1}, deadline_ns - now);
     if ((fd.revents & ~POLLOUT) != 0) answered |= stream->read();
   }
+  forget_kdh_key(stream->tls());
+  SSL_set_psk_use_session_callback(stream->tls(), nullptr);
   SSL_set_app_data(stream->tls(), nullptr);
   if (SSL_session_reused(stream->tls()) != 1)
     return Error{EPROTO, "authentication to " + service +

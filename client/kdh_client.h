@@ -32,6 +32,7 @@
  * be believed. Not thread-safe.
  */
 #pragma once
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -41,14 +42,18 @@
 
 namespace mp11 {
 
-/* The code of an error: the server, or the ticket, is one for GSS-API. */
+/*
+ * The code of an error: the server closed before it said anything, the ticket is too large, or the
+ * user has tickets where libgssapi alone looks for them (a keytab for clients). GSS-API may do.
+ */
 inline constexpr int kNotForKdh = -1;
 
 /*
  * Runs the handshake on `socket`, connected, for the server's principal, as GssClient::connect()
- * has it; `timeout_ms` bounds what passes on the socket. An error's text says what the user can do.
+ * has it, until `deadline_ns` (CLOCK_MONOTONIC); a KDC that must be asked has the library's own
+ * time limits, which count. An error's text says what the user can do.
  */
 Result<std::unique_ptr<PeerStream>> kdh_connect(UniqueFd socket, const std::string& service,
-                                                int timeout_ms);
+                                                uint64_t deadline_ns);
 
 }  // namespace mp11

@@ -34,7 +34,7 @@
  * The sandbox stands before the first octet from the network: it may resolve names, speak TCP and
  * UDP, and read the user's tickets; it cannot see the application's memory nor start a program. As
  * a daemon's backend it has no files but what every user may read, and once it is connected, before
- * the server's first record, nothing at all but its descriptors: no file, no socket, no address.
+ * the server's first message, nothing at all but its descriptors: no file, no socket, no address.
  */
 #include <poll.h>
 #include <stdlib.h>
@@ -153,9 +153,11 @@ Result<std::unique_ptr<PeerStream>> connect_gss(const RemoteStart& start, Unique
 Result<std::unique_ptr<PeerStream>> connect_secured(const RemoteStart& start, UniqueFd socket,
                                                     uint64_t deadline_ns) {
   if (start.security == Security::kGss) return connect_gss(start, std::move(socket), deadline_ns);
-  auto kdh = kdh_connect(std::move(socket), start.principal, left_ms(deadline_ns));
+  auto kdh = kdh_connect(std::move(socket), start.principal, deadline_ns);
   if (kdh || start.security || kdh.error().code != kNotForKdh) return kdh;
-  log_debug("%s: %s; now by GSS-API", start.name.c_str(), kdh.error().text.c_str());
+  /* Not silently: what is said by GSS-API can be read by who learns the service's key later. */
+  log_error("%s: %s; going on by GSS-API (write security = gss, or kdh to have it fail)",
+            start.name.c_str(), kdh.error().text.c_str());
   auto again = connect_server(start, deadline_ns);
   if (!again) return again.error();
   return connect_gss(start, std::move(*again), deadline_ns);

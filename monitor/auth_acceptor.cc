@@ -319,6 +319,7 @@ KdhAlert kdh_alert(krb5_error_code code) {
     case KRB5KRB_AP_ERR_TKT_EXPIRED:
       return kKdhAlertExpired;
     case KRB5KRB_AP_ERR_SKEW:
+    case KRB5KRB_AP_ERR_TKT_NYV: /* to a clock that is behind */
       return kKdhAlertSkew;
     case KRB5KRB_AP_ERR_REPEAT:
     case KRB5KDC_ERR_SVC_UNAVAILABLE:

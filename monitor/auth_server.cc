@@ -226,6 +226,7 @@ void AuthServer::answer(Connection& connection, const KdhHello& hello,
   const auto expires_s = static_cast<uint64_t>(accepted.expires_s);
   if (!tell_vault(connection, accepted.principal, expires_s)) {
     refused.text = accepted.principal + ": the vault does not take the verdict";
+    refused.code = KRB5KDC_ERR_SVC_UNAVAILABLE;
     fail_kdh(connection, refused);
     return;
   }

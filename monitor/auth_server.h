@@ -25,10 +25,13 @@
  * The event loop of multip11-auth: one handshake per connection, then both of the connection's
  * sockets are closed. Nothing is kept of a client but its entry in the replay set.
  *
- *   [priv] --kAuthConnection--> auth            two sockets: to that connection's net, and the
- * vault net ----kGssToken, kKdhHello--> auth         once auth ---kVerdict----------> vault once,
- * and first auth ---kGssDone, kKdhDone-> net             with the acceptor's token, or the key or,
- * whatever goes wrong: auth --kGssFailed, kKdhFailed--> net, and no verdict.
+ * clang-format off
+ *   [priv] ---kAuthConnection-----> auth     two sockets: to that connection's net, and the vault
+ *   net ------kGssToken, kKdhHello-> auth    once
+ *   auth -----kVerdict-------------> vault   once, and first
+ *   auth -----kGssDone, kKdhDone---> net     with the acceptor's token, or the key
+ *   auth -----kGssFailed, kKdhFailed-> net   instead, whatever goes wrong, and no verdict
+ * clang-format on
  *
  * Trust: [priv] is believed. net is a stranger: a record of the wrong form, a second one, silence
  * beyond the deadline and a hang-up all end that connection and nothing else. The vault never

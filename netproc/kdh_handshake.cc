@@ -88,7 +88,7 @@ class KdhHandshake {
       if (client_->unwritten() != 0) fds[0].events |= POLLOUT;
       wait_for_events(fds, until_ns == UINT64_MAX ? until_ns : until_ns - now);
       if (fds[1].revents != 0) {
-        if (!record_from_auth()) return false;
+        record_from_auth();
         if (!auth_) until_ns = Waiter::now_ns() + kFinishNs;
       }
       if (fds[0].revents != 0 && !done) client_->read();
@@ -98,6 +98,10 @@ class KdhHandshake {
       why_ = "a handshake without the key";
       return false;
     }
+    forget_kdh_key(client_->tls());
+    SSL_CTX_set_client_hello_cb(context_.get(), nullptr, nullptr);
+    SSL_CTX_set_alpn_select_cb(context_.get(), nullptr, nullptr);
+    SSL_set_psk_find_session_callback(client_->tls(), nullptr);
     SSL_set_app_data(client_->tls(), nullptr);
     return true;
   }
@@ -150,13 +154,13 @@ class KdhHandshake {
       const bool there = SSL_client_hello_get0_ext(tls, number, &octets, &size) == 1;
       return std::pair(there, std::span<const uint8_t>(octets, size));
     };
+    const auto [there, offered] = extension(kExtPreSharedKey);
+    if (!there) return refuse("TLS without a pre_shared_key", SSL_AD_MISSING_EXTENSION, alert);
     if (!offers_dhe(extension(kExtPskModes).second))
       return refuse("a key exchange without Diffie-Hellman (no psk_dhe_ke)",
                     SSL_AD_HANDSHAKE_FAILURE, alert);
     if (extension(kExtEarlyData).first)
       return refuse("early data", SSL_AD_HANDSHAKE_FAILURE, alert);
-    const auto [there, offered] = extension(kExtPreSharedKey);
-    if (!there) return refuse("no pre_shared_key", SSL_AD_MISSING_EXTENSION, alert);
     const auto identity = only_identity(offered);
     if (!identity)
       return refuse("a pre_shared_key that is not one AP-REQ", SSL_AD_ILLEGAL_PARAMETER, alert);
@@ -188,12 +192,19 @@ class KdhHandshake {
     return *session != nullptr;
   }
 
-  /* False when auth hung up: the client was silent for too long. */
-  bool record_from_auth() {
+  /* When auth hangs up, as it does when it has too much to do, a client that asked is told. */
+  void record_from_auth() {
     RecordBuffer record;
     RecordStatus status = record.receive(auth_.get(), false);
-    if (status == RecordStatus::kAgain) return true;
-    if (status != RecordStatus::kOk) return false;
+    if (status == RecordStatus::kAgain) return;
+    if (status != RecordStatus::kOk) {
+      if (state_ == State::kNoHello) client_->end("not authenticated");
+      alert_ = kKdhAlertTryAgain;
+      why_ = "not authenticated";
+      state_ = State::kRefused;
+      auth_.reset();
+      return;
+    }
     if (const auto* done = record.as<KdhDone>(RecordType::kKdhDone)) {
       std::copy_n(done->psk, sizeof psk_, psk_);
       state_ = State::kAccepted;
@@ -206,7 +217,6 @@ class KdhHandshake {
     }
     record.wipe();
     auth_.reset();
-    return true;
   }
 
   TlsContext context_;

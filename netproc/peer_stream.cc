@@ -35,6 +35,8 @@ namespace mp11 {
 namespace {
 
 constexpr size_t kReadSize = 64u << 10;
+/* What has been written is kept up to here, as to remove it is to move the rest. */
+constexpr size_t kWritten = 128u << 10;
 /* A peer that takes nothing for so long is gone, whatever its TCP believes. */
 constexpr unsigned kUserTimeoutMs = 60000;
 
@@ -87,8 +89,9 @@ bool PeerStream::write() {
     return false;
   }
   out_at_ += static_cast<size_t>(n);
-  if (unwritten() == 0) {
-    out_.clear();
+  if (unwritten() == 0 || out_at_ >= kWritten) {
+    /* A peer that is slower than what it is sent never lets it become empty. */
+    out_.erase(out_.begin(), out_.begin() + static_cast<std::ptrdiff_t>(out_at_));
     out_at_ = 0;
   }
   return n > 0;

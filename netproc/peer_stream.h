@@ -60,6 +60,8 @@ class PeerStream {
   bool write();
   size_t unread() const { return in_end_ - in_at_; }
   size_t unwritten() const { return out_.size() - out_at_; }
+  /* Octets of memory for those, and for what has been written before them. */
+  size_t held() const { return out_.capacity(); }
 
   /* Unprotects what has been read, if plain() is empty; true when there is something in it. */
   bool unwrap();

@@ -75,18 +75,25 @@ SSL_SESSION* kdh_session(SSL* tls, std::span<const uint8_t> psk) {
   return nullptr;
 }
 
+void forget_kdh_key(SSL* tls) {
+  constexpr uint8_t kNothing[kKdhPsk] = {};
+  if (SSL_SESSION* session = SSL_get0_session(tls); session != nullptr)
+    (void)SSL_SESSION_set1_master_key(session, kNothing, sizeof kNothing);
+}
+
 /* ---- OpenSSL's side of the buffers ---- */
 
 int TlsStream::bio_read(BIO* bio, char* out, size_t room, size_t* taken) {
   auto* stream = static_cast<TlsStream*>(BIO_get_data(bio));
   BIO_clear_retry_flags(bio);
-  *taken = std::min(room, stream->unread());
+  *taken = std::min(room, stream->done_ ? stream->unread() : stream->given_);
   if (*taken == 0) {
     BIO_set_retry_read(bio);
     return 0;
   }
   std::copy_n(stream->received().data(), *taken, out);
   stream->used(*taken);
+  if (!stream->done_) stream->given_ -= *taken;
   return 1;
 }
 
@@ -117,7 +124,10 @@ BIO_METHOD* TlsStream::bio_method() {
 /* ---- the stream ---- */
 
 TlsStream::TlsStream(UniqueFd socket, SSL_CTX* context, bool server, uint64_t key_records)
-    : PeerStream(std::move(socket)), key_records_(key_records), tls_(SSL_new(context)) {
+    : PeerStream(std::move(socket)),
+      server_(server),
+      key_records_(key_records),
+      tls_(SSL_new(context)) {
   BIO* bio = BIO_new(bio_method());
   if (!tls_ || bio == nullptr) fatal("no memory for TLS");
   BIO_set_data(bio, this);
@@ -145,25 +155,45 @@ void TlsStream::end_by_error() {
     alert_ = reason - SSL_AD_REASON_OFFSET;
   const char* text = ERR_reason_error_string(error);
   ERR_clear_error();
-  end(text != nullptr ? text : "TLS failed");
+  /* Without an error, what OpenSSL waits for is the rest of one of its own messages. */
+  end(text != nullptr ? text : "TLS failed: the peer stops within a message of its own");
+}
+
+/* Gives OpenSSL the next record, if all of it is there. What is no record it may refuse at once. */
+bool TlsStream::next_record() {
+  const std::span<const uint8_t> octets = received();
+  if (octets.size() < SSL3_RT_HEADER_LENGTH) return false;
+  const size_t size = SSL3_RT_HEADER_LENGTH + (static_cast<size_t>(octets[3]) << 8 | octets[4]);
+  if (size <= SSL3_RT_HEADER_LENGTH + SSL3_RT_MAX_ENCRYPTED_LENGTH && octets.size() < size)
+    return false;
+  given_ = std::min(size, octets.size());
+  return true;
 }
 
 TlsStream::Handshake TlsStream::handshake() {
   if (ended()) return Handshake::kFailed;
-  ERR_clear_error();
-  const int result = SSL_do_handshake(tls_.get());
-  if (result == 1) {
-    done_ = true;
-    return Handshake::kDone;
-  }
-  switch (SSL_get_error(tls_.get(), result)) {
-    case SSL_ERROR_WANT_READ:
-      return Handshake::kMore;
-    case SSL_ERROR_WANT_CLIENT_HELLO_CB:
-      return Handshake::kAsked;
-    default:
-      end_by_error();
+  for (;;) {
+    ERR_clear_error();
+    const int result = SSL_do_handshake(tls_.get());
+    if (result == 1) {
+      done_ = true;
+      return Handshake::kDone;
+    }
+    switch (SSL_get_error(tls_.get(), result)) {
+      case SSL_ERROR_WANT_READ:
+        break;
+      case SSL_ERROR_WANT_CLIENT_HELLO_CB:
+        return Handshake::kAsked;
+      default:
+        end_by_error();
+        return Handshake::kFailed;
+    }
+    if (!server_ && SSL_get_state(tls_.get()) == TLS_ST_CR_SRVR_HELLO &&
+        SSL_session_reused(tls_.get()) != 1) {
+      end("the server does not use the key: it has not the one of the service, or is none of ours");
       return Handshake::kFailed;
+    }
+    if (given_ != 0 || !next_record()) return Handshake::kMore;
   }
 }
 
@@ -180,7 +210,10 @@ void TlsStream::unwrap_next(SecureBuffer* plain) {
     size_t taken = 0;
     const int result = SSL_read_ex(tls_.get(), plain->extend(room), room, &taken);
     plain->resize(had + taken);
-    if (result == 1) continue;
+    if (result == 1) {
+      if (had == 0 && ++read_ > key_records_) renew_keys(); /* a peer may not count */
+      continue;
+    }
     switch (SSL_get_error(tls_.get(), result)) {
       case SSL_ERROR_WANT_READ:
         return;
@@ -194,23 +227,25 @@ void TlsStream::unwrap_next(SecureBuffer* plain) {
   }
 }
 
+/* Of both directions: whoever asks gets a new one too, and need not count. */
+void TlsStream::renew_keys() {
+  read_ = written_ = 0;
+  key_updates_++;
+  if (SSL_key_update(tls_.get(), SSL_KEY_UPDATE_REQUESTED) != 1 ||
+      SSL_do_handshake(tls_.get()) != 1) /* which sends it */
+    end_by_error();
+}
+
 void TlsStream::wrap(std::span<const uint8_t> octets) {
-  if (octets.empty()) return;
+  if (octets.empty() || ended()) return;
   ERR_clear_error();
   const uint64_t records =
       (octets.size() + SSL3_RT_MAX_PLAIN_LENGTH - 1) / SSL3_RT_MAX_PLAIN_LENGTH;
-  if (records_ + records > key_records_) {
-    /* The peer's key too: he may not count. It is sent before the next record. */
-    if (SSL_key_update(tls_.get(), SSL_KEY_UPDATE_REQUESTED) != 1) {
-      end_by_error();
-      return;
-    }
-    records_ = 0;
-    key_updates_++;
-  }
-  records_ += records;
+  if (written_ + records > key_records_) renew_keys();
+  written_ += records;
   size_t taken = 0;
-  if (SSL_write_ex(tls_.get(), octets.data(), octets.size(), &taken) != 1) end_by_error();
+  if (!ended() && SSL_write_ex(tls_.get(), octets.data(), octets.size(), &taken) != 1)
+    end_by_error();
 }
 
 }  // namespace mp11

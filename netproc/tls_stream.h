@@ -58,6 +58,8 @@ void tls_start();
 TlsContext kdh_tls_context(bool server);
 /* The one key, of kKdhPsk octets, as OpenSSL takes it. nullptr: out of memory. */
 SSL_SESSION* kdh_session(SSL* tls, std::span<const uint8_t> psk);
+/* OpenSSL keeps it; after the handshake nothing needs it. */
+void forget_kdh_key(SSL* tls);
 
 class TlsStream final : public PeerStream {
  public:
@@ -69,14 +71,18 @@ class TlsStream final : public PeerStream {
   };
 
   /*
-   * `key_records`: after so many records with one key another one is agreed on. kMostRecords is
-   * what AES-GCM bears (RFC 8446 section 5.5), and a third of it.
+   * `key_records`: after so many records in one direction both get new keys. kMostRecords is a
+   * third of what AES-GCM bears (RFC 8446 section 5.5).
    */
   static constexpr uint64_t kMostRecords = 1u << 23;
   TlsStream(UniqueFd socket, SSL_CTX* context, bool server, uint64_t key_records = kMostRecords);
   ~TlsStream() override; /* says goodbye, as far as the socket takes it */
 
   SSL* tls() { return tls_.get(); }
+  /*
+   * Record by record. A client's fails with the ServerHello if that does not use the key: nothing
+   * of what a server without it would say next, a certificate above all, is looked at.
+   */
   Handshake handshake();
   /* The alert that the peer sent to refuse us, or -1. */
   int alert() const { return alert_; }
@@ -84,7 +90,7 @@ class TlsStream final : public PeerStream {
   void write_last();
 
   void wrap(std::span<const uint8_t> octets) override;
-  /* Keys of ours that have been used up. */
+  /* How often we have asked for new keys. */
   uint64_t key_updates() const { return key_updates_; }
 
  private:
@@ -93,10 +99,14 @@ class TlsStream final : public PeerStream {
   static long bio_ctrl(BIO* bio, int command, long number, void* pointer);
   static BIO_METHOD* bio_method();
   void unwrap_next(SecureBuffer* plain) override;
+  bool next_record();
+  void renew_keys();
   void end_by_error();
 
-  uint64_t key_records_;
-  uint64_t records_ = 0; /* with the key of now */
+  const bool server_;
+  const uint64_t key_records_;
+  size_t given_ = 0;                /* octets that OpenSSL may take, while it shakes hands */
+  uint64_t read_ = 0, written_ = 0; /* records since the keys of now were asked for */
   uint64_t key_updates_ = 0;
   int alert_ = -1;
   bool done_ = false;

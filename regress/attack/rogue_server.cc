@@ -153,7 +153,7 @@ class Acceptor {
   int fd() const { return socket_.get(); }
   std::optional<Bytes> take_token() {
     auto length = read_exactly(fd(), 4);
-    if (!length) return std::nullopt;
+    if (!length || (*length)[0] != 0) return std::nullopt; /* TLS: as a server for GSS-API does */
     return read_exactly(fd(), (*length)[1] * 65536u + (*length)[2] * 256u + (*length)[3]);
   }
   bool accept(const Bytes& token) {
