@@ -169,6 +169,6 @@ reload "retire = destroy retire-after = 30" alice bob
 check_equal "who comes back has nothing" "" "$(keys bob)"
 check "and gets a new one" key bob 12
 check_equal "in the same place" 1 "$(find "$bobs" -name token.object | wc -l)"
-check_equal "no program was ended for it" "" "$(grep -E 'sandbox|broke the form' "$daemon_log")"
+check_equal "no program was ended for it" "" "$(grep -E 'stopped by its sandbox|broke the form' "$daemon_log")"
 daemon_down
 finish
