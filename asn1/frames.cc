@@ -30,7 +30,8 @@
 namespace mp11 {
 namespace {
 
-constexpr uint8_t kMoreFragments = 1;
+constexpr uint8_t kMoreFragments = 1, kPlaced = 2;
+constexpr size_t kFlagsAt = 4, kNumberAt = 5;
 constexpr size_t kLengthLimit = 1u << 24; /* the first octet of a frame is 0 */
 static_assert(limits::kFragment < kLengthLimit);
 
@@ -45,19 +46,27 @@ void put32(uint8_t* at, size_t value) {
 
 }  // namespace
 
-bool write_frame(FrameSource* source, SecureBuffer* out, size_t fragment) {
-  MP11_ASSERT(fragment > 0 && fragment < kLengthLimit);
-  const size_t size = std::min(fragment, source->rest.size());
+bool write_frame(FrameSource* source, SecureBuffer* out, const FrameForm& form) {
+  MP11_ASSERT(form.fragment > 0 && form.fragment < kLengthLimit);
+  const size_t size = std::min(form.fragment, source->rest.size());
   if (size == 0) return false;
   const bool more = size < source->rest.size();
-  uint8_t header[kFrameHeader];
+  const bool placed = form.placed && (more || source->written != 0);
+  uint8_t header[kFrameHeader + kFramePlace];
   put32(header, size);
-  header[4] = more ? kMoreFragments : 0;
-  put32(header + 5, source->number);
-  out->append(header, sizeof header);
+  header[kFlagsAt] = static_cast<uint8_t>((more ? kMoreFragments : 0) | (placed ? kPlaced : 0));
+  put32(header + kNumberAt, source->number);
+  put32(header + kFrameHeader, source->written);
+  out->append(header, placed ? sizeof header : kFrameHeader);
   out->append(source->rest.data(), size);
   source->rest = source->rest.subspan(size);
+  source->written += static_cast<uint32_t>(size);
   return more;
+}
+
+FrameHead placed_frame_head(std::span<const uint8_t> frame) {
+  MP11_ASSERT(frame.size() > kFrameHeader);
+  return {(frame[kFlagsAt] & kPlaced) == 0, get32(&frame[kNumberAt])};
 }
 
 FrameStatus FrameReader::fail(FrameStatus status) {
@@ -67,17 +76,30 @@ FrameStatus FrameReader::fail(FrameStatus status) {
   return status;
 }
 
+/* As far as it is known. */
+size_t FrameReader::header_length() const {
+  const bool placed =
+      limits_.placed && header_size_ > kFlagsAt && (header_[kFlagsAt] & kPlaced) != 0;
+  return kFrameHeader + (placed ? kFramePlace : 0);
+}
+
 /* The header is complete: finds or begins its message. kMore when the fragment may come. */
 FrameStatus FrameReader::begin_fragment() {
   const size_t length = get32(header_);
-  const uint32_t number = get32(header_ + 5);
-  if (length == 0 || length >= kLengthLimit || (header_[4] & ~kMoreFragments))
+  const uint32_t number = get32(header_ + kNumberAt);
+  const uint8_t flags = header_[kFlagsAt];
+  const bool more = (flags & kMoreFragments) != 0, placed = (flags & kPlaced) != 0;
+  if (length == 0 || length >= kLengthLimit || (flags & ~(kMoreFragments | kPlaced)) != 0 ||
+      (placed && !limits_.placed))
     return fail(FrameStatus::kHeader);
   if (length > limits_.fragment) return fail(FrameStatus::kLongFragment);
 
   auto found = std::find_if(partial_.begin(), partial_.end(),
                             [=](const Partial& p) { return p.number == number; });
   const size_t before = found == partial_.end() ? 0 : found->octets.size();
+  if (limits_.placed &&
+      (placed != (more || before != 0) || (placed && get32(header_ + kFrameHeader) != before)))
+    return fail(FrameStatus::kMisplaced);
   if (length > limits_.message - before) return fail(FrameStatus::kLongMessage);
   if (length > limits_.total - held_) return fail(FrameStatus::kManyOctets);
   if (found == partial_.end()) {
@@ -94,12 +116,12 @@ FrameStatus FrameReader::take(std::span<const uint8_t>* input, uint32_t* number,
                               SecureBuffer* message) {
   if (broken_ != FrameStatus::kMore) return broken_;
   while (!input->empty()) {
-    if (header_size_ < kFrameHeader) {
-      const size_t size = std::min(kFrameHeader - header_size_, input->size());
+    if (header_size_ < header_length()) {
+      const size_t size = std::min(header_length() - header_size_, input->size());
       std::copy_n(input->data(), size, header_ + header_size_);
       header_size_ += size;
       *input = input->subspan(size);
-      if (header_size_ < kFrameHeader) break;
+      if (header_size_ < header_length()) continue;
       if (FrameStatus status = begin_fragment(); status != FrameStatus::kMore) return status;
       continue;
     }
@@ -111,7 +133,7 @@ FrameStatus FrameReader::take(std::span<const uint8_t>* input, uint32_t* number,
     *input = input->subspan(size);
     if (fragment_left_ > 0) break;
     header_size_ = 0;
-    if (header_[4] & kMoreFragments) continue;
+    if (header_[kFlagsAt] & kMoreFragments) continue;
 
     *number = whose.number;
     held_ -= whose.octets.size();
@@ -120,7 +142,12 @@ FrameStatus FrameReader::take(std::span<const uint8_t>* input, uint32_t* number,
     partial_.erase(partial_.begin() + static_cast<ptrdiff_t>(current_));
     return FrameStatus::kMessage;
   }
-  return FrameStatus::kMore;
+  return out_of_input();
+}
+
+/* What comes next may be of another frame, if it comes by another token. */
+FrameStatus FrameReader::out_of_input() {
+  return limits_.placed && header_size_ != 0 ? fail(FrameStatus::kHeader) : FrameStatus::kMore;
 }
 
 }  // namespace mp11

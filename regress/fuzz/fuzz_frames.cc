@@ -43,11 +43,14 @@ namespace {
 using namespace mp11;
 
 constexpr FrameLimits kSmall = {.message = 4096, .fragment = 1024, .partial = 4, .total = 8192};
+constexpr FrameLimits kPlaced = {
+    .message = 4096, .fragment = 1024, .partial = 4, .total = 8192, .placed = true};
 
 using Messages = std::vector<std::pair<uint32_t, std::vector<uint8_t>>>;
 
-FrameStatus read_all(std::span<const uint8_t> input, size_t piece, Messages* messages) {
-  FrameReader reader(kSmall);
+FrameStatus read_all(std::span<const uint8_t> input, size_t piece, Messages* messages,
+                     const FrameLimits& limits = kSmall) {
+  FrameReader reader(limits);
   while (!input.empty()) {
     std::span<const uint8_t> part = input.first(std::min(piece, input.size()));
     input = input.subspan(part.size());
@@ -75,6 +78,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   FrameStatus first = read_all(input, input.size() + 1, &whole);
   FrameStatus second = read_all(input, size_t{data[0]} + 1, &pieces);
   if (first != second || whole != pieces) abort();
+  Messages tokens; /* one in each piece, over SCTP */
+  (void)read_all(input, size_t{data[0]} + 1, &tokens, kPlaced);
 
   GssFrame frame = next_gss_frame(input, 512);
   if (frame.token.size() > 512) abort();

@@ -179,4 +179,61 @@ BOOST_AUTO_TEST_CASE(a_full_message_passes) {
   BOOST_TEST((taken.messages[9] == message));
 }
 
+/* Of a message in several, each says where it begins; of one in one frame nothing is different. */
+BOOST_AUTO_TEST_CASE(placed_fragments) {
+  const std::vector<uint8_t> message = {1, 2, 3, 4, 5};
+  FrameSource source{9, message};
+  SecureBuffer out;
+  BOOST_TEST(write_frame(&source, &out, {2, true}));
+  BOOST_TEST(!placed_frame_head(out.span()).whole);
+  BOOST_TEST(placed_frame_head(out.span()).number == 9u);
+  BOOST_TEST(write_frame(&source, &out, {2, true}));
+  BOOST_TEST(!write_frame(&source, &out, {2, true}));
+  const std::vector<uint8_t> expected = {0, 0, 0, 2, 3, 0, 0, 0, 9, 0, 0, 0, 0, 1, 2,
+                                         0, 0, 0, 2, 3, 0, 0, 0, 9, 0, 0, 0, 2, 3, 4,
+                                         0, 0, 0, 1, 2, 0, 0, 0, 9, 0, 0, 0, 4, 5};
+  BOOST_TEST(std::vector<uint8_t>(out.data(), out.data() + out.size()) == expected,
+             boost::test_tools::per_element());
+  out.clear();
+  source = {9, message};
+  BOOST_TEST(!write_frame(&source, &out, {5, true}));
+  BOOST_TEST(placed_frame_head(out.span()).whole);
+  BOOST_TEST(out.size() == kFrameHeader + 5);
+
+  const FrameLimits placed{.placed = true};
+  FrameReader reader(placed);
+  Taken taken = take_all(&reader, expected, expected.size());
+  BOOST_TEST((taken.messages[9] == message));
+  BOOST_TEST(
+      (status_of(expected) == FrameStatus::kHeader)); /* where order is kept there are none */
+}
+
+BOOST_AUTO_TEST_CASE(placed_fragments_that_are_not_in_their_place) {
+  const FrameLimits placed{.placed = true};
+  auto part = [](uint8_t flags, uint32_t place) {
+    std::vector<uint8_t> out = frame(1, flags, 7, 0);
+    for (int i = 3; i >= 0; i--) out.push_back(static_cast<uint8_t>(place >> 8 * i));
+    out.push_back(0x5a);
+    return out;
+  };
+  auto after_first = [&](const std::vector<uint8_t>& next) {
+    std::vector<uint8_t> both = part(3, 0);
+    both.insert(both.end(), next.begin(), next.end());
+    return status_of(both, placed);
+  };
+  BOOST_TEST((after_first(part(3, 1)) == FrameStatus::kMore));
+  BOOST_TEST((after_first(part(3, 0)) == FrameStatus::kMisplaced));
+  BOOST_TEST((after_first(part(3, 2)) == FrameStatus::kMisplaced));
+  BOOST_TEST((after_first(frame(1, 0, 7, 1)) == FrameStatus::kMisplaced));
+  BOOST_TEST((after_first(frame(1, 1, 7, 1)) == FrameStatus::kMisplaced));
+  BOOST_TEST((status_of(part(3, 1), placed) == FrameStatus::kMisplaced));
+  BOOST_TEST(
+      (status_of(part(2, 0), placed) == FrameStatus::kMisplaced)); /* the last, and no first */
+  BOOST_TEST((status_of(frame(1, 1, 7, 1), placed) == FrameStatus::kMisplaced));
+  BOOST_TEST((status_of(frame(1, 4, 7, 1), placed) == FrameStatus::kHeader));
+  /* A frame ends where its token does. */
+  BOOST_TEST((status_of(frame(2, 0, 7, 1), placed) == FrameStatus::kHeader));
+  BOOST_TEST((status_of({0, 0, 0}, placed) == FrameStatus::kHeader));
+}
+
 BOOST_AUTO_TEST_SUITE_END()
