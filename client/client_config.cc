@@ -199,6 +199,15 @@ int on_section(cfg_t* cfg, cfg_opt_t* option) {
               value);
     return -1;
   }
+  const char* security = cfg_getstr(section, "security");
+  if (std::string_view(value).starts_with(kSctpScheme) && security != nullptr &&
+      strcmp(security, "kdh") == 0) {
+    cfg_error(cfg,
+              "server %s: security = kdh is not for sctp://, which keeps no order; write gss, or "
+              "tcp://",
+              cfg_title(section));
+    return -1;
+  }
   return 0;
 }
 
@@ -447,10 +456,11 @@ Status parse_address(const std::string& text, BackendConfig* backend) {
     if (backend->path.size() < 108) return ok(); /* sockaddr_un */
     return Error{0, "the path of a socket has at most 107 octets"};
   }
-  Result<std::string> address = parse_server_address(text);
+  Result<ServerAddress> address = parse_server_address(text);
   if (!address) return Error{0, std::string("write ") + kServerForm + ", or unix:///PATH"};
   backend->kind = BackendKind::kRemote;
-  backend->address = std::move(*address);
+  backend->address = std::move(address->place);
+  backend->sctp = address->sctp;
   return ok();
 }
 
@@ -488,7 +498,8 @@ Result<ClientConfig> load_all(const ConfigPlaces& places) {
     if (!server) return Error{0, "MULTIP11_SERVER=" + places.server + ": " + server.error().text};
     /* Its principal and deadlines stand in the file, where that names the same server. */
     bool same = config.backend && config.backend->kind == server->kind &&
-                config.backend->address == server->address && config.backend->path == server->path;
+                config.backend->address == server->address &&
+                config.backend->sctp == server->sctp && config.backend->path == server->path;
     if (!same) config.backend = *server;
   }
   return config;

@@ -72,6 +72,7 @@ struct BackendConfig {
 
   /* kRemote */
   std::string address;   /* HOST:PORT, an IPv6 address in brackets */
+  bool sctp = false;     /* there, by SCTP and not by TCP */
   std::string principal; /* empty: pkcs11/HOST in the realm that Kerberos finds */
   std::string security;  /* kdh or gss; empty: kdh, and gss where that is not possible */
   std::string encoding;  /* of messages: der, xer, jer */
@@ -100,7 +101,8 @@ ConfigPlaces config_places();
 /* The error's text is one line: FILE:LINE: what is wrong, and what to do. */
 Result<ClientConfig> load_config(const ConfigPlaces& places);
 
-/* tcp://HOST[:PORT] or unix:///PATH into the fields of a backend. The error says what to write. */
+/* tcp://HOST[:PORT], sctp://HOST[:PORT] or unix:///PATH into the fields of a backend. The error
+ * says what to write. */
 Status parse_address(const std::string& text, BackendConfig* backend);
 
 }  // namespace mp11::client

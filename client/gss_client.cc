@@ -102,12 +102,13 @@ Error broken(const char* doing) {
   return Error{code, std::string("authentication failed while ") + doing + ": " + what};
 }
 
-Status send_token(int socket, const gss_buffer_desc& token, int64_t deadline_ms) {
+Status send_token(int socket, TokenForm form, const gss_buffer_desc& token, int64_t deadline_ms) {
   std::vector<uint8_t> frame;
   auto* octets = static_cast<const uint8_t*>(token.value);
   if (token.length > limits::kGssToken || !append_gss_frame({octets, token.length}, &frame))
     return Error{EMSGSIZE, "your Kerberos ticket is too large for the server: " +
                                std::to_string(token.length) + " octets"};
+  if (form == TokenForm::kMessages) frame.erase(frame.begin(), frame.begin() + kGssLength);
   for (size_t sent = 0; sent < frame.size();) {
     const ssize_t n =
         ::send(socket, frame.data() + sent, frame.size() - sent, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -150,6 +151,28 @@ Result<std::vector<uint8_t>> receive_token(int socket, int64_t deadline_ms) {
   return frame;
 }
 
+/* One message of SCTP, which may come in several pieces. */
+Result<std::vector<uint8_t>> receive_message(int socket, int64_t deadline_ms) {
+  std::vector<uint8_t> token(limits::kGssToken);
+  for (size_t have = 0;;) {
+    iovec room{token.data() + have, token.size() - have};
+    msghdr message{};
+    message.msg_iov = &room;
+    message.msg_iovlen = 1;
+    const ssize_t n = ::recvmsg(socket, &message, MSG_DONTWAIT);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN && wait_for(socket, POLLIN, deadline_ms)) continue;
+    if (n == 0) errno = 0;
+    if (n <= 0) return broken("waiting for the server");
+    have += static_cast<size_t>(n);
+    if ((message.msg_flags & MSG_EOR) == 0 && have < token.size()) continue;
+    if ((message.msg_flags & MSG_EOR) == 0)
+      return Error{EPROTO, "authentication failed: this is not a multip11 server (a long token)"};
+    token.resize(have);
+    return token;
+  }
+}
+
 struct Name {
   Name() = default;
   Name(const Name&) = delete;
@@ -175,6 +198,20 @@ gss_buffer_desc view(std::span<const uint8_t> octets) {
   return {octets.size(), const_cast<uint8_t*>(octets.data())};
 }
 
+Result<GssWrap> window_of(const gss_krb5_lucid_context_v1_t& lucid) {
+  if (lucid.initiate != 1 || lucid.protocol != 1)
+    return Error{0, "authentication failed: the context has no keys of RFC 4121"};
+  const bool subkey = lucid.cfx_kd.have_acceptor_subkey != 0;
+  const gss_krb5_lucid_key_t& key = subkey ? lucid.cfx_kd.acceptor_subkey : lucid.cfx_kd.ctx_key;
+  return GssWrap::create({GssRole::kInitiator,
+                          GssOrder::kWindow,
+                          key.type,
+                          subkey,
+                          lucid.send_seq,
+                          lucid.recv_seq,
+                          {static_cast<const uint8_t*>(key.data), key.length}});
+}
+
 }  // namespace
 
 GssClient::~GssClient() {
@@ -182,15 +219,16 @@ GssClient::~GssClient() {
   gss_delete_sec_context(&minor, &context_, GSS_C_NO_BUFFER);
 }
 
-Result<std::unique_ptr<GssClient>> GssClient::connect(int socket, const std::string& service,
-                                                      int timeout_ms) {
+Result<std::unique_ptr<GssClient>> GssClient::connect(int socket, TokenForm form,
+                                                      const std::string& service, int timeout_ms) {
   std::unique_ptr<GssClient> client(new GssClient);
-  if (Status made = client->handshake(socket, service, now_ms() + timeout_ms); !made)
+  if (Status made = client->handshake(socket, form, service, now_ms() + timeout_ms); !made)
     return made.error();
   return client;
 }
 
-Status GssClient::handshake(int socket, const std::string& service, int64_t deadline_ms) {
+Status GssClient::handshake(int socket, TokenForm form, const std::string& service,
+                            int64_t deadline_ms) {
   Name name;
   gss_buffer_desc text = {service.size(), const_cast<char*>(service.data())};
   OM_uint32 minor;
@@ -209,11 +247,12 @@ Status GssClient::handshake(int socket, const std::string& service, int64_t dead
                                  nullptr, &out.value, &flags, &lifetime_s);
     if (GSS_ERROR(major)) return failure(service, major, minor);
     if (out.value.length != 0)
-      if (Status sent = send_token(socket, out.value, deadline_ms); !sent) return sent;
+      if (Status sent = send_token(socket, form, out.value, deadline_ms); !sent) return sent;
     if ((major & GSS_S_CONTINUE_NEEDED) == 0) break;
     if (!answer.empty())
       return Error{EPROTO, "authentication to " + service + " failed: server's token ends nothing"};
-    auto token = receive_token(socket, deadline_ms);
+    auto token = form == TokenForm::kLengths ? receive_token(socket, deadline_ms)
+                                             : receive_message(socket, deadline_ms);
     if (!token) return token.error();
     answer = std::move(*token);
   } while (true);
@@ -222,6 +261,17 @@ Status GssClient::handshake(int socket, const std::string& service, int64_t dead
   expires_s_ =
       lifetime_s == GSS_C_INDEFINITE ? 0 : static_cast<uint64_t>(::time(nullptr)) + lifetime_s;
   return ok();
+}
+
+Result<std::unique_ptr<Wrapping>> GssClient::take_key() {
+  OM_uint32 minor;
+  void* exported = nullptr;
+  const OM_uint32 major = gss_krb5_export_lucid_sec_context(&minor, &context_, 1, &exported);
+  if (GSS_ERROR(major)) return failure("the server", major, minor);
+  Result<GssWrap> wrap = window_of(*static_cast<gss_krb5_lucid_context_v1_t*>(exported));
+  gss_krb5_free_lucid_sec_context(&minor, exported); /* wipes its keys */
+  if (!wrap) return wrap.error();
+  return std::unique_ptr<Wrapping>(std::make_unique<KeyWrapping>(std::move(*wrap)));
 }
 
 bool GssClient::wrap_token(std::span<const uint8_t> message, std::vector<uint8_t>* out) {

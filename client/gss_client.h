@@ -23,7 +23,7 @@
  */
 /*
  * The client's end of Kerberos by GSS-API: makes a security context with a server over a connected
- * TCP socket and protects messages with it. Used by multip11-remote, as the application's user,
+ * socket and protects messages with it. Used by multip11-remote, as the application's user,
  * with his ticket cache and krb5.conf.
  *
  * Trust: the server has to prove that it has the key of the principal that was asked for (mutual
@@ -37,13 +37,16 @@
 #include <string>
 #include <vector>
 
+#include "gss_wrapping.h"
 #include "result.h"
 #include "secure_buffer.h"
-#include "token_stream.h"
 
 struct gss_ctx_id_struct;
 
 namespace mp11 {
+
+/* How tokens of the handshake are told apart: over TCP by a length, over SCTP each is a message. */
+enum class TokenForm { kLengths, kMessages };
 
 class GssClient final : public Wrapping {
  public:
@@ -54,8 +57,8 @@ class GssClient final : public Wrapping {
    * asked for the service's ticket has the library's own time limits. An error's text says what the
    * user can do.
    */
-  static Result<std::unique_ptr<GssClient>> connect(int socket, const std::string& service,
-                                                    int timeout_ms);
+  static Result<std::unique_ptr<GssClient>> connect(int socket, TokenForm form,
+                                                    const std::string& service, int timeout_ms);
   ~GssClient() override;
   GssClient(const GssClient&) = delete;
   GssClient& operator=(const GssClient&) = delete;
@@ -65,12 +68,19 @@ class GssClient final : public Wrapping {
   bool wrap_token(std::span<const uint8_t> message, std::vector<uint8_t>* out) override;
   const char* unwrap_token(std::span<const uint8_t> token, SecureBuffer* message) override;
 
+  /*
+   * The same without libgssapi, for tokens that change places: its window has 64 places, and
+   * miscounts when that many are missing. Once, before the first message; this object is of no use
+   * afterwards.
+   */
+  Result<std::unique_ptr<Wrapping>> take_key();
+
   /* CLOCK_REALTIME seconds at which the ticket ends; 0 when it never does. */
   uint64_t expires_s() const { return expires_s_; }
 
  private:
   GssClient() = default;
-  Status handshake(int socket, const std::string& service, int64_t deadline_ms);
+  Status handshake(int socket, TokenForm form, const std::string& service, int64_t deadline_ms);
 
   gss_ctx_id_struct* context_ = nullptr;
   uint64_t expires_s_ = 0;

@@ -147,6 +147,7 @@ std::string start_block_text(const BackendConfig& backend) {
   text += std::string("sandbox=") + (backend.landlock ? "full" : "seccomp-only") + "\n";
   if (backend.kind == BackendKind::kRemote) {
     text += "server=" + backend.address + "\n";
+    if (backend.sctp) text += "transport=sctp\n";
     text += "security=" + (backend.security.empty() ? "any" : backend.security) + "\n";
     if (!backend.principal.empty()) text += "principal=" + backend.principal + "\n";
     if (backend.encoding == "xer" || backend.encoding == "jer")

@@ -40,8 +40,14 @@ constexpr size_t kOutHigh = 256u << 10;
 constexpr uint64_t kRoomSliceNs = 1000000;
 
 /* A return's text is longer than the same in DER. */
-constexpr FrameLimits kTextFrames = {.message = limits::kTextMessage,
-                                     .total = limits::kTextMessage + limits::kMessage};
+FrameLimits frame_limits(Encoding encoding, const FrameForm& form) {
+  FrameLimits limits;
+  limits.placed = form.placed;
+  if (encoding == Encoding::kDer) return limits;
+  limits.message = limits::kTextMessage;
+  limits.total = limits::kTextMessage + limits::kMessage;
+  return limits;
+}
 
 }  // namespace
 
@@ -51,7 +57,7 @@ RemoteConnection::RemoteConnection(Channel* application, std::unique_ptr<PeerStr
       server_(std::move(server)),
       encoding_(encoding),
       owner_(owner),
-      frames_(encoding == Encoding::kDer ? FrameLimits() : kTextFrames) {}
+      frames_(frame_limits(encoding, server_->form())) {}
 
 void RemoteConnection::run(Message* first) {
   take_call(*first);
@@ -147,7 +153,7 @@ bool RemoteConnection::pump_output() {
   while (!sending_.empty() && server_->unwritten() < kOutHigh) {
     Call* call = sending_.front();
     sending_.pop_front();
-    bool more = write_frame(&call->rest, &fragment_);
+    bool more = write_frame(&call->rest, &fragment_, server_->form());
     server_->wrap(fragment_.span());
     fragment_.clear();
     progress = true;

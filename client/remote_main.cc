@@ -49,6 +49,8 @@
 #include "remote_connection.h"
 #include "remote_keytab.h"
 #include "remote_start.h"
+#include "sctp_socket.h"
+#include "sctp_stream.h"
 #include "tls_stream.h"
 #include "token_stream.h"
 
@@ -137,9 +139,24 @@ int left_ms(uint64_t deadline_ns) {
   return now < deadline_ns ? static_cast<int>((deadline_ns - now) / 1000000) : 1;
 }
 
+/* From the end of the handshake on, tokens change places: then the window is our own. */
+Result<std::unique_ptr<PeerStream>> connect_sctp(const RemoteStart& start, UniqueFd socket,
+                                                 uint64_t deadline_ns) {
+  auto context =
+      GssClient::connect(socket.get(), TokenForm::kMessages, start.principal, left_ms(deadline_ns));
+  if (!context) return context.error();
+  auto wrapping = (*context)->take_key();
+  if (!wrapping) return wrapping.error();
+  const uint32_t streams = sctp_streams(socket.get());
+  auto stream = std::make_unique<SctpStream>(std::move(socket), streams);
+  stream->begin(std::move(*wrapping));
+  return std::unique_ptr<PeerStream>(std::move(stream));
+}
+
 Result<std::unique_ptr<PeerStream>> connect_gss(const RemoteStart& start, UniqueFd socket,
                                                 uint64_t deadline_ns) {
-  auto wrapping = GssClient::connect(socket.get(), start.principal, left_ms(deadline_ns));
+  auto wrapping =
+      GssClient::connect(socket.get(), TokenForm::kLengths, start.principal, left_ms(deadline_ns));
   if (!wrapping) return wrapping.error();
   auto stream = std::make_unique<TokenStream>(std::move(socket));
   stream->begin(std::move(*wrapping));
@@ -147,11 +164,13 @@ Result<std::unique_ptr<PeerStream>> connect_gss(const RemoteStart& start, Unique
 }
 
 /*
- * As the configuration says; without a word of it TLS-KDH, and GSS-API where the server or the
- * ticket is not for that. (Whoever can close our connections can have it so: SECURITY.)
+ * As the configuration says; without a word of it GSS-API over SCTP, over TCP TLS-KDH, and GSS-API
+ * where the server or the ticket is not for that. (Whoever can close our connections can have it
+ * so: SECURITY.)
  */
 Result<std::unique_ptr<PeerStream>> connect_secured(const RemoteStart& start, UniqueFd socket,
                                                     uint64_t deadline_ns) {
+  if (start.sctp) return connect_sctp(start, std::move(socket), deadline_ns);
   if (start.security == Security::kGss) return connect_gss(start, std::move(socket), deadline_ns);
   auto kdh = kdh_connect(std::move(socket), start.principal, deadline_ns);
   if (kdh || start.security || kdh.error().code != kNotForKdh) return kdh;

@@ -25,6 +25,7 @@
 
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -37,6 +38,7 @@
 
 #include "channel.h"
 #include "key_lines.h"
+#include "sctp_socket.h"
 
 namespace mp11 {
 namespace {
@@ -69,6 +71,7 @@ bool parse_choice(std::string_view text, const char* yes, const char* no, bool* 
 
 bool parse_key(std::string_view key, std::string_view value, RemoteStart* start) {
   if (key == "server") return parse_server(value, start);
+  if (key == "transport") return parse_choice(value, "sctp", "tcp", &start->sctp);
   if (key == "name") {
     start->name = value;
     return true;
@@ -130,12 +133,15 @@ void add_krb5_config(LandlockSpec* spec) {
   }
 }
 
-Result<UniqueFd> connect_one(const addrinfo& address, uint64_t deadline_ns) {
+Result<UniqueFd> connect_one(const addrinfo& address, bool sctp, uint64_t deadline_ns) {
   UniqueFd socket(::socket(address.ai_family, address.ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK,
-                           address.ai_protocol));
+                           sctp ? IPPROTO_SCTP : address.ai_protocol));
   if (!socket) return Error{errno, std::strerror(errno)};
   int on = 1;
-  (void)::setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+  if (sctp)
+    prepare_sctp(socket.get(), false);
+  else
+    (void)::setsockopt(socket.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
   if (::connect(socket.get(), address.ai_addr, address.ai_addrlen) == 0) return socket;
   if (errno != EINPROGRESS) return Error{errno, std::strerror(errno)};
   for (;;) {
@@ -162,6 +168,8 @@ Result<RemoteStart> parse_remote_start(std::string_view text) {
   });
   if (line != 0) return Error{0, "start block, line " + std::to_string(line) + ": not understood"};
   if (start.host.empty()) return Error{0, "start block: no server"};
+  if (start.sctp && start.security == Security::kKdh)
+    return Error{0, "start block: TLS-KDH is not for SCTP"};
   if (start.keytab && start.owner) return Error{0, "start block: both are descriptor 5"};
   if (start.principal.empty()) start.principal = "pkcs11/" + start.host;
   if (start.name.empty()) start.name = start.host;
@@ -232,8 +240,10 @@ Result<UniqueFd> connect_server(const RemoteStart& start, uint64_t deadline_ns) 
   std::unique_ptr<addrinfo, void (*)(addrinfo*)> addresses(found, ::freeaddrinfo);
   std::string last = "it has no address";
   for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
-    auto socket = connect_one(*address, deadline_ns);
+    auto socket = connect_one(*address, start.sctp, deadline_ns);
     if (socket) return socket;
+    if (start.sctp && sctp_is_missing(socket.error().code))
+      return Error{0, sctp_advice(socket.error().code) + ", or use tcp:// instead"};
     last = socket.error().text;
   }
   return Error{0, "no connection to " + start.host + " port " + start.port + ": " + last +

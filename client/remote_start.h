@@ -27,6 +27,7 @@
  *
  *   name=TEXT           of the server, for the log
  *   server=HOST:PORT    or [ADDRESS]:PORT
+ *   transport=tcp|sctp  default tcp
  *   security=any|kdh|gss  how it is protected; any: kdh, and gss where that is not possible
  *   principal=NAME      of its service; default pkcs11/HOST
  *   encoding=der|xer|jer of messages; default der
@@ -61,6 +62,7 @@ namespace mp11 {
 struct RemoteStart {
   std::string host;
   std::string port;
+  bool sctp = false; /* then security is gss, or nothing, which is the same */
   std::string name;
   std::string principal;
   std::optional<Security> security; /* nothing: any */

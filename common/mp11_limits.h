@@ -131,6 +131,13 @@ inline constexpr size_t kPrincipal = 512;
 inline constexpr size_t kGssToken = 96u << 10;
 /* One GSS token after authentication: messages are cut so that one deciphers in milliseconds. */
 inline constexpr size_t kGssFrame = 1u << 20;
+/*
+ * One GSS token over SCTP after authentication, where it is one user message: a larger one would
+ * keep the small ones behind it waiting. And what of a message one such token has room for: tokens
+ * are up to 72 octets longer than what is in them, and a frame's header has 13.
+ */
+inline constexpr size_t kSctpToken = 60u << 10;
+inline constexpr size_t kSctpFragment = kSctpToken - 128;
 /* Network connections from which nothing has come yet: a descriptor of [priv] each. */
 inline constexpr size_t kSilent = 1024;
 /* Connections whose handshake is under way in auth: two descriptors each. */

@@ -417,8 +417,8 @@ struct NetStart {
   uint32_t idle_timeout_s; /* close when the client has called nothing for so long; 0: never */
   uint32_t encodings;      /* that are taken: encoding_bit()s (encoding.h) */
   uint32_t security;       /* the same: security_bit()s (security.h) */
-  uint32_t reserved;
-  char peer[64]; /* address and port as text */
+  uint32_t streams;        /* of SCTP, for what is sent; 0: the connection is TCP */
+  char peer[64];           /* address and port as text */
 };
 
 struct MonitorStart {

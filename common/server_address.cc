@@ -44,9 +44,10 @@ bool unusable(char c) {
 
 }  // namespace
 
-Result<std::string> parse_server_address(std::string_view text) {
-  if (!text.starts_with(kServerScheme)) return Error{0, ""};
-  text.remove_prefix(kServerScheme.size());
+Result<ServerAddress> parse_server_address(std::string_view text) {
+  const bool sctp = text.starts_with(kSctpScheme);
+  if (!sctp && !text.starts_with(kTcpScheme)) return Error{0, ""};
+  text.remove_prefix(sctp ? kSctpScheme.size() : kTcpScheme.size());
   size_t host_end = text.find(text.starts_with('[') ? ']' : ':');
   if (text.starts_with('[')) {
     if (host_end == text.npos || host_end == 1) return Error{0, ""};
@@ -60,7 +61,7 @@ Result<std::string> parse_server_address(std::string_view text) {
   if (host.empty() || std::any_of(host.begin(), host.end(), unusable) ||
       (host_end < text.size() && text[host_end] != ':') || !is_port(port))
     return Error{0, ""};
-  return std::string(host) + ":" + std::string(port);
+  return ServerAddress{sctp, std::string(host) + ":" + std::string(port)};
 }
 
 uint32_t remote_deadline_s(uint32_t deadline_start_s) {

@@ -23,7 +23,7 @@
  */
 /*
  * Where another multip11d is, as both configurations write it: tcp://HOST, tcp://HOST:PORT or
- * tcp://[IPV6]:PORT.
+ * tcp://[IPV6]:PORT, or the same with sctp://.
  *
  * Trust: the text is an administrator's or a user's; it is looked at, and nothing is resolved.
  */
@@ -37,11 +37,17 @@
 namespace mp11 {
 
 inline constexpr char kDefaultServerPort[] = "4611";
-inline constexpr std::string_view kServerScheme = "tcp://";
-inline constexpr char kServerForm[] = "tcp://HOST, tcp://HOST:PORT or tcp://[IPV6]:PORT";
+inline constexpr std::string_view kTcpScheme = "tcp://", kSctpScheme = "sctp://";
+inline constexpr char kServerForm[] =
+    "tcp://HOST, tcp://HOST:PORT or tcp://[IPV6]:PORT (or sctp:// for SCTP)";
 
-/* HOST:PORT, an IPv6 address in brackets. An error has no text: the caller says what to write. */
-Result<std::string> parse_server_address(std::string_view text);
+struct ServerAddress {
+  bool sctp = false;
+  std::string place; /* HOST:PORT, an IPv6 address in brackets */
+};
+
+/* An error has no text: the caller says what to write. */
+Result<ServerAddress> parse_server_address(std::string_view text);
 
 /*
  * What multip11-remote has for name, connection and authentication: less than C_Initialize has, as

@@ -249,7 +249,7 @@ void ConfigChecker::listener(const Reader& r) {
   }
   for (const ListenerConfig& other : config_->listeners)
     if (other.local == l.local && other.path == l.path && other.address == l.address &&
-        other.port == l.port)
+        other.port == l.port && other.sctp == l.sctp)
       errors_->add(l.line, "listener '" + l.name + "' is where listener '" + other.name +
                                "' is already; give it another address, port or path");
   config_->listeners.push_back(std::move(l));
@@ -293,15 +293,22 @@ void ConfigChecker::tcp_listener(const Reader& r, ListenerConfig* l) {
   l->port = static_cast<uint16_t>(r.number("port", 4611, 1, 65535));
   encodings(r, l);
   security(r, l);
-  std::string transport = r.text("transport", "tcp");
-  if (transport == "sctp")
-    r.error("transport", "transport = sctp is not built yet; write tcp");
-  else if (transport != "tcp")
-    r.error("transport", "transport = " + transport + " is not understood; write tcp");
+  transport(r, l);
+}
+
+void ConfigChecker::transport(const Reader& r, ListenerConfig* l) {
+  l->sctp = r.choice("transport", {"tcp", "sctp"}) == "sctp";
+  l->optional = r.flag("optional", false);
+  if (!l->sctp)
+    r.forbid("optional", "belongs to transport = sctp, which not every kernel has; remove it");
+  else if (l->security != security_bit(Security::kGss))
+    r.error("transport",
+            "transport = sctp is for GSS-API alone, as TLS-KDH needs octets in order; write "
+            "security = gss here, and let another listener take TCP");
 }
 
 void ConfigChecker::local_listener(const Reader& r, ListenerConfig* l) {
-  for (const char* keyword : {"security", "transport", "encodings"})
+  for (const char* keyword : {"security", "transport", "encodings", "optional"})
     r.forbid(keyword, "belongs to a listener with address and port; remove it");
   l->path = r.absolute("path", "");
   if (l->path.size() > 107) /* sun_path, with its NUL */

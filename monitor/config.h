@@ -64,11 +64,13 @@ struct ListenerConfig {
   std::string name;
   int line = 0;
   bool local = false;
-  /* TCP: a literal address. */
+  /* TCP or SCTP: a literal address. */
   std::string address;
   uint16_t port = 0;
   uint32_t encodings = 0; /* encoding_bit()s */
   uint32_t security = 0;  /* security_bit()s */
+  bool sctp = false;
+  bool optional = false; /* SCTP: a kernel without it is no error */
   /* Local: a socket file, and who its clients are. */
   std::string path;
   unsigned mode = 0;
@@ -85,6 +87,7 @@ struct BackendConfig {
   /* Another multip11d instead of a module: HOST:PORT, its service (empty: pkcs11/HOST), and whose
    * keys we have for it (empty: the first ones in the keytab). */
   std::string server, principal, keytab, client;
+  bool sctp = false;    /* to that server, and not TCP */
   std::string security; /* kdh or gss; empty: kdh, and gss where that is not possible */
   UserId user;          /* unused when unprivileged, and where each token has its own */
   /* isolate = token: each of its tokens has a uid of these, and a directory; 0: it is backend. */

@@ -62,8 +62,9 @@ void ConfigChecker::library(const Reader& r, BackendConfig* b) {
 /* What both kinds share is read by backend(). */
 void ConfigChecker::server(const Reader& r, BackendConfig* b) {
   const std::string address = r.text("server");
-  Result<std::string> parsed = parse_server_address(address);
-  b->server = parsed ? *parsed : address;
+  Result<ServerAddress> parsed = parse_server_address(address);
+  b->server = parsed ? parsed->place : address;
+  b->sctp = parsed && parsed->sctp;
   if (address.starts_with("unix:"))
     r.error("server",
             "server = " + address + " is on this host; put its backends into this file instead");
@@ -79,6 +80,9 @@ void ConfigChecker::server(const Reader& r, BackendConfig* b) {
         "is for a library; tokens of a server are apart as the multip11d there says; remove it");
   r.forbid("prestart", "is for a library; a server is connected to when it is needed; remove it");
   if (r.has("security")) b->security = r.choice("security", {"kdh", "gss"});
+  if (b->sctp && b->security == "kdh")
+    r.error("security",
+            "security = kdh is not for sctp://, which keeps no order; write gss, or tcp://");
   b->principal = r.text("principal");
   principal_of(r, "principal", b->principal, "pkcs11/HOST@REALM, the service there");
   b->client = r.text("client-principal");

@@ -117,7 +117,8 @@ void dump_listener(const ListenerConfig& l, Writer* w) {
     w->string("address", l.address);
     w->number("port", l.port);
     w->list("security", names_of(kSecurityNames, l.security));
-    w->word("transport", "tcp");
+    w->word("transport", l.sctp ? "sctp" : "tcp");
+    if (l.optional) w->flag("optional", true);
     w->list("encodings", names_of(kEncodingNames, l.encodings));
   }
   w->close();
@@ -139,7 +140,7 @@ void dump_library(const BackendConfig& b, Writer* w) {
 }
 
 void dump_server(const BackendConfig& b, Writer* w) {
-  w->string("server", std::string(kServerScheme) + b.server);
+  w->string("server", std::string(b.sctp ? kSctpScheme : kTcpScheme) + b.server);
   w->string("principal", b.principal);
   if (!b.security.empty()) w->word("security", b.security);
   w->string("keytab", b.keytab);

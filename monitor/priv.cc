@@ -106,7 +106,7 @@ bool Priv::bind_listeners(const Config& config, std::vector<std::unique_ptr<List
       log_error("%s; the old configuration stays", listener.error().text.c_str());
       return false;
     }
-    fresh->push_back(std::move(*listener));
+    if (*listener) fresh->push_back(std::move(*listener));
   }
   return true;
 }

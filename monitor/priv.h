@@ -95,7 +95,7 @@ struct PrivConnection {
   Watch silent; /* kSilent: the client; looked at for input, never read */
   bool local = false;
   std::string source, peer, listener;
-  uint32_t encodings = 0, security = 0; /* as in NetStart */
+  uint32_t encodings = 0, security = 0, streams = 0; /* as in NetStart */
   uint64_t since_ms = 0;
   SharedConfig config;
   uint64_t monitor = 0, net = 0, auth = 0, vault = 0; /* processes; vault 0: to be moved to one */

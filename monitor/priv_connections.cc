@@ -162,6 +162,7 @@ void Priv::begin(Listener* listener, Caller caller) {
   connection.listener = listener->config().name;
   connection.encodings = listener->config().encodings;
   connection.security = listener->config().security;
+  connection.streams = caller.streams;
   connection.since_ms = EventLoop::now_ms();
   log_verbose("connection %llu: %s", printable(name), caller.peer.c_str());
   uint64_t limit_ms = uint64_t{config_->handshake_timeout_s} * 1000;
@@ -238,6 +239,7 @@ bool Priv::introduce(PrivConnection* connection, Caller* caller) {
   to_net.idle_timeout_s = config_->idle_timeout_s;
   to_net.encodings = connection->encodings;
   to_net.security = connection->security;
+  to_net.streams = connection->streams;
   put_peer(to_net.peer, connection->peer);
   return send(vault, to_vault, {for_vault, auth_vault->second.get()}) &&
          send(auth, to_auth, {net_auth->second.get(), auth_vault->first.get()}) &&

@@ -36,7 +36,9 @@
 #include <cstring>
 
 #include "file_check.h"
+#include "log.h"
 #include "os_process.h"
+#include "sctp_socket.h"
 
 namespace mp11 {
 namespace {
@@ -54,13 +56,21 @@ void set_option(int fd, int level, int name, int value) {
   ::setsockopt(fd, level, name, &value, sizeof value); /* an improvement, not a need */
 }
 
+void keep_alive(int tcp) {
+  set_option(tcp, IPPROTO_TCP, TCP_NODELAY, 1);
+  set_option(tcp, SOL_SOCKET, SO_KEEPALIVE, 1);
+  set_option(tcp, IPPROTO_TCP, TCP_KEEPIDLE, kKeepIdleS);
+  set_option(tcp, IPPROTO_TCP, TCP_KEEPINTVL, kKeepIntervalS);
+  set_option(tcp, IPPROTO_TCP, TCP_KEEPCNT, kKeepProbes);
+}
+
 struct Address {
   sockaddr_storage storage{};
   socklen_t size = 0;
   sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
 };
 
-Address tcp_address(const ListenerConfig& config) {
+Address network_address(const ListenerConfig& config) {
   Address address;
   auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
   auto* v6 = reinterpret_cast<sockaddr_in6*>(&address.storage);
@@ -83,10 +93,12 @@ sockaddr_un local_address(const std::string& path) {
   return address;
 }
 
-Result<UniqueFd> bind_tcp(const ListenerConfig& config) {
-  Address address = tcp_address(config);
-  UniqueFd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+Result<UniqueFd> bind_network(const ListenerConfig& config) {
+  Address address = network_address(config);
+  UniqueFd fd(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+                       config.sctp ? IPPROTO_SCTP : 0));
   if (!fd) return failed("socket");
+  if (config.sctp) prepare_sctp(fd.get(), true); /* what is accepted inherits it */
   set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
   if (address.storage.ss_family == AF_INET6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
   if (::bind(fd.get(), address.get(), address.size) != 0)
@@ -151,10 +163,17 @@ std::string path_in(const Address& address) {
   return {local->sun_path, ::strnlen(local->sun_path, sizeof local->sun_path)};
 }
 
+int option_of(int fd, int name) {
+  int value = 0;
+  socklen_t size = sizeof value;
+  return ::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
+}
+
 bool is_at(int fd, const ListenerConfig& config) {
   Address is = address_of(fd);
   if (config.local) return path_in(is) == config.path;
-  Address wanted = tcp_address(config);
+  if ((option_of(fd, SO_PROTOCOL) == IPPROTO_SCTP) != config.sctp) return false;
+  Address wanted = network_address(config);
   if (is.storage.ss_family != wanted.storage.ss_family) return false;
   if (is.storage.ss_family == AF_INET) {
     auto* a = reinterpret_cast<sockaddr_in*>(&is.storage);
@@ -165,12 +184,6 @@ bool is_at(int fd, const ListenerConfig& config) {
   auto* b = reinterpret_cast<sockaddr_in6*>(&wanted.storage);
   return a->sin6_port == b->sin6_port &&
          std::memcmp(&a->sin6_addr, &b->sin6_addr, sizeof a->sin6_addr) == 0;
-}
-
-int option_of(int fd, int name) {
-  int value = 0;
-  socklen_t size = sizeof value;
-  return ::getsockopt(fd, SOL_SOCKET, name, &value, &size) == 0 ? value : -1;
 }
 
 /* Address and port as text; `source`: what of it stands for one customer. */
@@ -205,11 +218,17 @@ std::string place_of(const PassedSocket& socket) {
 }
 
 Result<std::unique_ptr<Listener>> Listener::bind(const ListenerConfig& config) {
-  Result<UniqueFd> fd = config.local ? bind_local(config) : bind_tcp(config);
-  if (!fd) return Error{fd.error().code, "listener '" + config.name + "': " + fd.error().text};
-  std::unique_ptr<Listener> listener(new Listener(config, std::move(*fd), false));
-  if (::listen(listener->fd(), kBacklog) != 0) return failed("listener '" + config.name + "'");
-  return listener;
+  Result<UniqueFd> fd = config.local ? bind_local(config) : bind_network(config);
+  if (fd && ::listen(fd->get(), kBacklog) != 0) fd = failed("listen");
+  if (fd) return std::unique_ptr<Listener>(new Listener(config, std::move(*fd), false));
+  const std::string who = "listener '" + config.name + "': ";
+  if (!config.sctp || !sctp_is_missing(fd.error().code))
+    return Error{fd.error().code, who + fd.error().text};
+  const std::string advice = who + sctp_advice(fd.error().code);
+  if (!config.optional)
+    return Error{fd.error().code, advice + ", or let the daemon do without: optional = yes"};
+  log_info("warning: %s; nobody is served there", advice.c_str());
+  return std::unique_ptr<Listener>();
 }
 
 Result<std::unique_ptr<Listener>> Listener::take(const ListenerConfig& config,
@@ -234,6 +253,7 @@ Result<std::unique_ptr<Listener>> Listener::take(const ListenerConfig& config,
     const std::string directory = config.path.substr(0, config.path.rfind('/') + 1);
     if (Status status = check_trusted_path(directory); !status) return status.error();
   }
+  if (config.sctp) prepare_sctp(fd, true);
   std::unique_ptr<Listener> listener(new Listener(config, std::move(at->fd), true));
   passed->erase(at);
   return listener;
@@ -245,7 +265,8 @@ Listener::~Listener() {
 
 bool Listener::same_place(const ListenerConfig& other) const {
   return config_.local == other.local && config_.path == other.path &&
-         config_.address == other.address && config_.port == other.port;
+         config_.address == other.address && config_.port == other.port &&
+         config_.sctp == other.sctp;
 }
 
 Status Listener::adopt(const ListenerConfig& config) {
@@ -256,21 +277,20 @@ Status Listener::adopt(const ListenerConfig& config) {
 Result<Caller> Listener::accept() {
   UniqueFd socket(::accept4(fd_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!socket) return Error{errno, std::strerror(errno)};
-  return config_.local ? local_caller(std::move(socket)) : tcp_caller(std::move(socket));
+  return config_.local ? local_caller(std::move(socket)) : network_caller(std::move(socket));
 }
 
-Result<Caller> Listener::tcp_caller(UniqueFd socket) {
+Result<Caller> Listener::network_caller(UniqueFd socket) {
   Address address;
   address.size = sizeof address.storage;
   if (::getpeername(socket.get(), address.get(), &address.size) != 0)
     return Error{ECONNABORTED, "gone before it was accepted"};
   Caller caller;
   caller.peer = peer_text(address, &caller.source);
-  set_option(socket.get(), IPPROTO_TCP, TCP_NODELAY, 1);
-  set_option(socket.get(), SOL_SOCKET, SO_KEEPALIVE, 1);
-  set_option(socket.get(), IPPROTO_TCP, TCP_KEEPIDLE, kKeepIdleS);
-  set_option(socket.get(), IPPROTO_TCP, TCP_KEEPINTVL, kKeepIntervalS);
-  set_option(socket.get(), IPPROTO_TCP, TCP_KEEPCNT, kKeepProbes);
+  if (config_.sctp)
+    caller.streams = sctp_streams(socket.get());
+  else
+    keep_alive(socket.get());
   caller.socket = std::move(socket);
   return caller;
 }

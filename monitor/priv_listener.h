@@ -22,8 +22,8 @@
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
 /*
- * A place where clients connect: a TCP address, or a socket file. [priv] binds, or was given the
- * socket, accepts and looks at who calls; it never reads an octet of a client.
+ * A place where clients connect: an address of TCP or SCTP, or a socket file. [priv] binds, or
+ * was given the socket, accepts and looks at who calls; it never reads an octet of a client.
  *
  * Trust: a stale socket file of ours is removed, anything else in its place is not. The file's
  * directory must be one that nobody else can write to.
@@ -43,14 +43,16 @@ namespace mp11 {
 
 /* A client that has just been accepted. */
 struct Caller {
-  UniqueFd socket;    /* non-blocking, close-on-exec */
-  std::string source; /* whom it counts as, for limits: address, IPv6 /64, uid, or listener */
-  std::string peer;   /* for the log */
-  Verdict verdict{};  /* local listeners only: who it is */
+  UniqueFd socket;      /* non-blocking, close-on-exec */
+  std::string source;   /* whom it counts as, for limits: address, IPv6 /64, uid, or listener */
+  std::string peer;     /* for the log */
+  uint32_t streams = 0; /* SCTP: for what is sent; 0: no SCTP */
+  Verdict verdict{};    /* local listeners only: who it is */
 };
 
 class Listener {
  public:
+  /* nullptr: one that is optional, and of which the kernel has nothing; the log says so. */
   static Result<std::unique_ptr<Listener>> bind(const ListenerConfig& config);
   /*
    * The one of `passed` that is where the listener is, which is taken out of it; nullptr when there
@@ -75,7 +77,7 @@ class Listener {
  private:
   Listener(const ListenerConfig& config, UniqueFd fd, bool passed)
       : config_(config), fd_(std::move(fd)), passed_(passed) {}
-  Result<Caller> tcp_caller(UniqueFd socket);
+  Result<Caller> network_caller(UniqueFd socket);
   Result<Caller> local_caller(UniqueFd socket);
   ListenerConfig config_;
   UniqueFd fd_;

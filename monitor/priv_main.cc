@@ -273,7 +273,7 @@ Result<Prepared> prepare(const Config& config, std::vector<PassedSocket> passed)
     Result<std::unique_ptr<Listener>> listener = Listener::take(one, &passed);
     if (listener && !*listener) listener = Listener::bind(one);
     if (!listener) return listener.error();
-    prepared.listeners.push_back(std::move(*listener));
+    if (*listener) prepared.listeners.push_back(std::move(*listener));
   }
   if (!passed.empty())
     return Error{EINVAL,

@@ -58,6 +58,7 @@ std::string server_start_block(const BackendConfig& backend, SandboxMode sandbox
   std::string block;
   add(&block, "name", backend.name);
   add(&block, "server", backend.server);
+  if (backend.sctp) add(&block, "transport", "sctp");
   add(&block, "security", backend.security.empty() ? "any" : backend.security);
   if (!backend.principal.empty()) add(&block, "principal", backend.principal);
   add(&block, "tickets", "keytab");

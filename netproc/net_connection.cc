@@ -53,7 +53,8 @@ NetConnection::NetConnection(const NetStart& start, UniqueFd client, UniqueFd mo
       number_(start.connection),
       client_socket_(std::move(client)),
       monitor_socket_(std::move(monitor_socket)),
-      auth_(std::move(auth)) {}
+      auth_(std::move(auth)),
+      frames_(FrameLimits{.placed = start.streams != 0}) {}
 
 NetConnection::~NetConnection() = default;
 
@@ -99,6 +100,10 @@ bool NetConnection::take_messages() {
         client_->end("octets that begin no message: neither frames nor DER, XER or JER");
         break;
       }
+      if (client_->form().placed && encoding) {
+        client_->end("messages without frames, on a transport that keeps no order");
+        break;
+      }
       delimiter_ = !encoding                     ? Delimiter::kFrames
                    : *encoding == Encoding::kDer ? Delimiter::kDer
                                                  : Delimiter::kLines;
@@ -122,7 +127,8 @@ bool NetConnection::take_frames(std::span<const uint8_t> rest) {
     message_.clear(); /* at once: it may be long until the next message is swapped in */
     return goes_on;
   }
-  client_->end("a frame that breaks a limit");
+  client_->end(status == FrameStatus::kMisplaced ? "a fragment that is not in its place"
+                                                 : "a frame that breaks a limit");
   return false;
 }
 
@@ -351,7 +357,7 @@ bool NetConnection::pump_output() {
     returning_.pop_front();
     bool more = false;
     if (delimiter_ == Delimiter::kFrames) {
-      more = write_frame(&call->rest, &fragment_);
+      more = write_frame(&call->rest, &fragment_, client_->form());
     } else {
       fragment_.append(call->rest.rest.data(), std::min(call->rest.rest.size(), limits::kFragment));
       call->rest.rest = call->rest.rest.subspan(fragment_.size());

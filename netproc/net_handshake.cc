@@ -29,9 +29,10 @@
 #include <cerrno>
 #include <cstring>
 
-#include "gss_wrap.h"
+#include "gss_wrapping.h"
 #include "log.h"
 #include "record_io.h"
+#include "sctp_stream.h"
 #include "security.h"
 #include "token_stream.h"
 
@@ -54,33 +55,12 @@ int first_octet(int client, int auth, const char** why) {
   }
 }
 
-/* GssWrap as a stream has it. */
-class NetWrapping final : public Wrapping {
- public:
-  explicit NetWrapping(GssWrap wrap) : wrap_(std::move(wrap)) {}
-  bool wrap_token(std::span<const uint8_t> message, std::vector<uint8_t>* out) override {
-    return wrap_.wrap(message, out);
-  }
-  const char* unwrap_token(std::span<const uint8_t> token, SecureBuffer* message) override {
-    switch (wrap_.unwrap(token, message)) {
-      case GssWrap::Unwrapped::kOk:
-        return nullptr;
-      case GssWrap::Unwrapped::kReplayed:
-        return "a replayed GSS token";
-      default:
-        return "a bad GSS token";
-    }
-  }
-
- private:
-  GssWrap wrap_;
-};
-
-/* Tokens to and fro; auth decides. */
+/* Tokens to and fro; auth decides. `Stream` is TokenStream or SctpStream. */
+template <class Stream>
 class GssHandshake {
  public:
-  GssHandshake(UniqueFd client, UniqueFd auth)
-      : client_(std::make_unique<TokenStream>(std::move(client))), auth_(std::move(auth)) {}
+  GssHandshake(std::unique_ptr<Stream> client, GssOrder order, UniqueFd auth)
+      : client_(std::move(client)), order_(order), auth_(std::move(auth)) {}
 
   bool run() {
     bool done = false;
@@ -96,7 +76,7 @@ class GssHandshake {
     }
     return false;
   }
-  std::unique_ptr<TokenStream>& client() { return client_; }
+  std::unique_ptr<Stream>& client() { return client_; }
 
  private:
   /* Whatever follows the token that ends the exchange stays in the stream: it is wrapped already.
@@ -119,9 +99,9 @@ class GssHandshake {
     if (status != RecordStatus::kOk) return false;
     std::span<const uint8_t> token;
     if (const auto* key = record.with_tail<GssDone>(RecordType::kGssDone, &token)) {
-      auto wrap = GssWrap::create(*key, GssOrder::kStrict);
+      auto wrap = GssWrap::create(*key, order_);
       if (!wrap) fatal("key from auth: %s", wrap.error().text.c_str());
-      client_->begin(std::make_unique<NetWrapping>(std::move(*wrap)));
+      client_->begin(std::make_unique<KeyWrapping>(std::move(*wrap)));
       bool written = token.empty() || client_->put_token(token);
       record.wipe(); /* the key, and `token` with it */
       auth_.reset();
@@ -137,29 +117,36 @@ class GssHandshake {
     return false;
   }
 
-  std::unique_ptr<TokenStream> client_;
+  std::unique_ptr<Stream> client_;
+  const GssOrder order_;
   UniqueFd auth_;
 };
 
-}  // namespace
-
-std::unique_ptr<PeerStream> authenticate_gss(UniqueFd client, UniqueFd auth, const char** why) {
-  GssHandshake handshake(std::move(client), std::move(auth));
+template <class Stream>
+std::unique_ptr<PeerStream> authenticate_gss(std::unique_ptr<Stream> client, GssOrder order,
+                                             UniqueFd auth, const char** why) {
+  GssHandshake<Stream> handshake(std::move(client), order, std::move(auth));
   if (handshake.run()) return std::move(handshake.client());
   *why = handshake.client()->ended() ? handshake.client()->reason() : "not authenticated";
   return nullptr;
 }
 
+}  // namespace
+
 std::unique_ptr<PeerStream> authenticate(const NetStart& start, UniqueFd client, UniqueFd auth,
                                          const char** why) {
   *why = "not authenticated";
+  if (start.streams != 0)
+    return authenticate_gss(std::make_unique<SctpStream>(std::move(client), start.streams),
+                            GssOrder::kWindow, std::move(auth), why);
   const int first = first_octet(client.get(), auth.get(), why);
   switch (first) {
     case -1:
       return nullptr;
     case kFirstOctetGss:
       if ((start.security & security_bit(Security::kGss)) != 0)
-        return authenticate_gss(std::move(client), std::move(auth), why);
+        return authenticate_gss(std::make_unique<TokenStream>(std::move(client)), GssOrder::kStrict,
+                                std::move(auth), why);
       *why = "GSS-API, which this listener does not take";
       return nullptr;
     case kFirstOctetTls:

@@ -23,8 +23,8 @@
  */
 /*
  * How multip11-net finds out who its client is: it carries what the client sends to multip11-auth,
- * and what auth answers back. The first octet of the connection says how: 16 (hexadecimal) is TLS,
- * for TLS-KDH; 00 is the length of a GSS token.
+ * and what auth answers back. Over TCP the first octet of the connection says how: 16 (hexadecimal)
+ * is TLS, for TLS-KDH; 00 is the length of a GSS token. Over SCTP it is GSS tokens.
  *
  * Trust: the client is a stranger until auth has said who it is, and auth says that to the vault
  * and not here. What comes from auth is believed. A client that breaks the form is ended; auth,
@@ -46,8 +46,7 @@ namespace mp11 {
 std::unique_ptr<PeerStream> authenticate(const NetStart& start, UniqueFd client, UniqueFd auth,
                                          const char** why);
 
-/* Of the two ways, for authenticate(). `client` has something to read. */
-std::unique_ptr<PeerStream> authenticate_gss(UniqueFd client, UniqueFd auth, const char** why);
+/* One of the ways, for authenticate(). `client` has something to read. */
 std::unique_ptr<PeerStream> authenticate_kdh(UniqueFd client, UniqueFd auth, const char** why);
 
 }  // namespace mp11

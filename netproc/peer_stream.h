@@ -22,19 +22,19 @@
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
 /*
- * PeerStream: a TCP connection that carries protected messages, whichever way they are protected:
- * GSS tokens (token_stream.h) or TLS (tls_stream.h). Non-blocking buffers around one descriptor;
- * used by multip11-net and, at the other end, by multip11-remote.
+ * PeerStream: a connection that carries protected messages, whichever way they are protected and
+ * transported: GSS tokens over TCP (token_stream.h) or SCTP (sctp_stream.h), or TLS (tls_stream.h).
+ * Non-blocking buffers around one descriptor; used by multip11-net and, at the other end, by
+ * multip11-remote.
  *
  * Trust: the peer is a stranger until somebody else says otherwise. reason() says in words why a
  * stream can go no further.
  */
 #pragma once
 #include <cstdint>
-#include <memory>
 #include <span>
-#include <vector>
 
+#include "frames.h"
 #include "secure_buffer.h"
 #include "unique_fd.h"
 
@@ -42,7 +42,7 @@ namespace mp11 {
 
 class PeerStream {
  public:
-  explicit PeerStream(UniqueFd socket);
+  explicit PeerStream(UniqueFd socket) : socket_(std::move(socket)) {}
   virtual ~PeerStream() = default;
   PeerStream(const PeerStream&) = delete;
   PeerStream& operator=(const PeerStream&) = delete;
@@ -56,13 +56,12 @@ class PeerStream {
   }
 
   /* Takes what the socket has, and gives it what it takes. True when octets moved. */
-  bool read();
-  bool write();
-  size_t unread() const { return in_end_ - in_at_; }
-  size_t unwritten() const { return out_.size() - out_at_; }
-  /* Octets of memory for those, and for what has been written before them. */
-  size_t held() const { return out_.capacity(); }
+  virtual bool read() = 0;
+  virtual bool write() = 0;
+  virtual size_t unwritten() const = 0;
 
+  /* The frames that it carries. Placed ones: it carries nothing else, and each wrap() is of one. */
+  virtual FrameForm form() const { return {}; }
   /* Unprotects what has been read, if plain() is empty; true when there is something in it. */
   bool unwrap();
   std::span<const uint8_t> plain() const { return plain_.span().subspan(plain_at_); }
@@ -73,25 +72,11 @@ class PeerStream {
  protected:
   /* The next of them into *plain, which is empty; nothing when more has to be read first. */
   virtual void unwrap_next(SecureBuffer* plain) = 0;
-  /* What has been read and not been used. */
-  std::span<const uint8_t> received() const { return {in_.get() + in_at_, unread()}; }
-  void used(size_t octets) { in_at_ += octets; }
-  /* To be written; appended to. */
-  std::vector<uint8_t>& output() { return out_; }
 
  private:
-  void make_room();
-
   UniqueFd socket_;
-  /* Not zeroed: pages that nothing was read into cost no memory. */
-  std::unique_ptr<uint8_t[]> in_;
-  size_t in_room_ = 0;
-  size_t in_at_ = 0;   /* used up to here */
-  size_t in_end_ = 0;  /* read up to here */
   SecureBuffer plain_; /* plain_at_ octets of it are used */
   size_t plain_at_ = 0;
-  std::vector<uint8_t> out_; /* out_at_ octets of it are written */
-  size_t out_at_ = 0;
   const char* reason_ = nullptr;
 };
 

@@ -124,7 +124,7 @@ BIO_METHOD* TlsStream::bio_method() {
 /* ---- the stream ---- */
 
 TlsStream::TlsStream(UniqueFd socket, SSL_CTX* context, bool server, uint64_t key_records)
-    : PeerStream(std::move(socket)),
+    : TcpStream(std::move(socket)),
       server_(server),
       key_records_(key_records),
       tls_(SSL_new(context)) {

@@ -22,7 +22,7 @@
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
 /*
- * TlsStream: a PeerStream of TLS 1.3, its handshake included; and the settings that both ends of
+ * TlsStream: a TcpStream of TLS 1.3, its handshake included; and the settings that both ends of
  * TLS-KDH v1 have in common (PROTOCOL, TLS-KDH). OpenSSL sees no descriptor: its records come from
  * the stream's buffers and go there.
  *
@@ -37,8 +37,8 @@
 #include <memory>
 #include <span>
 
-#include "peer_stream.h"
 #include "result.h"
+#include "tcp_stream.h"
 
 namespace mp11 {
 
@@ -61,7 +61,7 @@ SSL_SESSION* kdh_session(SSL* tls, std::span<const uint8_t> psk);
 /* OpenSSL keeps it; after the handshake nothing needs it. */
 void forget_kdh_key(SSL* tls);
 
-class TlsStream final : public PeerStream {
+class TlsStream final : public TcpStream {
  public:
   enum class Handshake {
     kMore,  /* write(), wait for input, read(), and again */

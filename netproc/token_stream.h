@@ -22,7 +22,7 @@
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
 /*
- * TokenStream: a PeerStream of GSS tokens, each after its length, first those of the handshake,
+ * TokenStream: a TcpStream of GSS tokens, each after its length, first those of the handshake,
  * then wrapped messages.
  *
  * Trust: limits are those of gss_frames.h.
@@ -33,25 +33,15 @@
 #include <span>
 #include <vector>
 
-#include "peer_stream.h"
-#include "secure_buffer.h"
+#include "gss_wrapping.h"
+#include "tcp_stream.h"
 #include "unique_fd.h"
 
 namespace mp11 {
 
-/* What makes tokens of messages and messages of tokens: GssWrap in net, libgssapi in remote. */
-class Wrapping {
+class TokenStream final : public TcpStream {
  public:
-  virtual ~Wrapping() = default;
-  /* Appends a token to *out. */
-  virtual bool wrap_token(std::span<const uint8_t> message, std::vector<uint8_t>* out) = 0;
-  /* nullptr when *message is what was in the token; else why the token is refused. */
-  virtual const char* unwrap_token(std::span<const uint8_t> token, SecureBuffer* message) = 0;
-};
-
-class TokenStream final : public PeerStream {
- public:
-  explicit TokenStream(UniqueFd socket) : PeerStream(std::move(socket)) {}
+  explicit TokenStream(UniqueFd socket) : TcpStream(std::move(socket)) {}
 
   /* Handshake: the next whole token of at most `limit` octets, or an empty span. Then used(). */
   std::span<const uint8_t> token(size_t limit);

@@ -571,7 +571,7 @@ void case_client(const Test& test) {
     there.reset();
   }
   const int timeout_ms = test.options.contains("silent") ? 300 : kPatienceMs;
-  auto client = GssClient::connect(here.get(), test.service(), timeout_ms);
+  auto client = GssClient::connect(here.get(), TokenForm::kLengths, test.service(), timeout_ms);
   here.reset(client.ok() ? here.release() : -1);
   if (test.options.contains("error")) {
     NEED(!client.ok(), "GssClient succeeds");

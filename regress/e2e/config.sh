@@ -92,7 +92,8 @@ extra "No such file" 'backend b { module = "/nonexistent.so" user = "61011:61011
 extra "is relative" 'backend b { module = "x.so" user = "61011:61011" }'
 extra "uids = many is not understood" "backend b { module = \"$MULTIP11_TMP/module.so\" uids = many }"
 extra "security: 'tls' is none; write kdh, gss or both" 'listener b { address = "::1" security = tls }'
-extra "transport = sctp is not built yet" 'listener b { address = "::1" transport = sctp }'
+extra "write security = gss" 'listener b { address = "::1" transport = sctp }'
+extra "optional belongs to transport = sctp" 'listener b { address = "::1" optional = yes }'
 extra "exactly one of peer-uid" 'listener b { path = "/tmp/b" }'
 extra "either address and port, or path" 'listener b { path = "/tmp/b" port = 5 peer-uid = yes }'
 extra "does not end" 'log-target = "stderr'

@@ -40,9 +40,9 @@ declare -A may_need=(
   [multip11-vault]="libseccomp.so.2 libsqlite3.so.0 libcrypto.so.3"
   [multip11-log]="libseccomp.so.2"
   [multip11-monitor]="libseccomp.so.2"
-  [multip11-net]="libseccomp.so.2 libk5crypto.so.3 libssl.so.3 libcrypto.so.3 $text"
+  [multip11-net]="libseccomp.so.2 libk5crypto.so.3 libsctp.so.1 libssl.so.3 libcrypto.so.3 $text"
   [multip11-backend]="libseccomp.so.2"
-  [multip11-remote]="libseccomp.so.2 libgssapi_krb5.so.2 libkrb5.so.3 libk5crypto.so.3 libcom_err.so.2 libssl.so.3 libcrypto.so.3 $text"
+  [multip11-remote]="libseccomp.so.2 libgssapi_krb5.so.2 libkrb5.so.3 libk5crypto.so.3 libcom_err.so.2 libsctp.so.1 libssl.so.3 libcrypto.so.3 $text"
   [multip11.so]="libconfuse.so.2 libconfuse.so.1"
   [multip11]="$text"
 )

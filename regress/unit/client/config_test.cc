@@ -134,6 +134,11 @@ BOOST_AUTO_TEST_CASE(servers) {
   BOOST_TEST(b.address == "[2001:db8::1]:99");
   BOOST_TEST(b.principal == "pkcs11/a@B");
   BOOST_TEST(b.deadline_s == 7u);
+  BOOST_TEST(!b.sctp);
+  b = *good("server s { address = \"sctp://[::1]:99\" security = gss }\n").backend;
+  BOOST_TEST((b.kind == BackendKind::kRemote && b.sctp && b.address == "[::1]:99"));
+  b = *good("server = \"sctp://hsm\"\n").backend;
+  BOOST_TEST((b.sctp && b.address == "hsm:4611"));
   b = *good("server s { address = \"unix:///run/x\" owner = 5 }\n").backend;
   BOOST_TEST((b.kind == BackendKind::kLocal));
   BOOST_TEST(b.path == "/run/x");
@@ -167,12 +172,14 @@ BOOST_AUTO_TEST_CASE(mistakes) {
       {"server = \"tcp://x\"\nbackend b { module = /bin/sh }\n", ":2: backend b: more than one"},
       {"server = \"http://x\"\n", ":1: server = http://x: write tcp://HOST"},
       {"server s {\n principal = x\n}\n", ":3: server s has no address"},
-      {"server s { address = \"tcp://x\"\n security = none }\n", ":2: security = none: write kdh or gss"},
+      {"server s { address = \"tcp://x\"\n security = none }\n",
+       ":2: security = none: write kdh or gss"},
       {"server s { address = \"tcp://x\"\n encoding = ber }\n", ":2: encoding = ber: write der"},
       {"server s { address = \"unix:///x\"\n encoding = jer }\n",
        ":2: server s: encoding means nothing for unix:///x"},
       {"server s { address = \"unix:///x\"\n security = gss }\n",
        ":2: server s: security means nothing for unix:///x"},
+      {"server s { address = \"sctp://x\"\n security = kdh }\n", "is not for sctp://"},
       {"server s { address = \"tcp://x\"\n owner = 0 }\n",
        ":2: server s: owner means nothing for tcp://x"},
       {"log-level = loud\n", ":1: log-level = loud: write quiet, error or debug"},
@@ -212,6 +219,9 @@ BOOST_AUTO_TEST_CASE(places) {
   p.server = "tcp://only";
   config = load_config(p);
   BOOST_TEST(config->backend->principal == "p");
+  p.server = "sctp://only"; /* is another, with nothing in the file */
+  config = load_config(p);
+  BOOST_TEST((config->backend->sctp && config->backend->principal == ""));
   p.server = "only";
   BOOST_TEST(!load_config(p).ok());
   p.server.clear();

@@ -191,7 +191,24 @@ BOOST_AUTO_TEST_CASE(listeners) {
   BOOST_TEST(only_error(dir, tcp("address = \"::1\" security = {kdh, tls}"), 2,
                         "security: 'tls' is none; write kdh, gss or both"));
   BOOST_TEST(only_error(dir, tcp("address = \"::1\" security = {}"), 1, "nobody could call"));
-  BOOST_TEST(only_error(dir, tcp("address = \"::1\" transport = sctp"), 2, "not built yet"));
+  const std::string sctp = "address = \"::1\" transport = sctp ";
+  BOOST_TEST(only_error(dir, tcp(sctp), 2, "write security = gss"));
+  BOOST_TEST(only_error(dir, tcp(sctp + "security = kdh"), 2, "write security = gss"));
+  BOOST_TEST(only_error(dir, tcp(sctp + "security = {gss, kdh}"), 2, "write security = gss"));
+  BOOST_TEST(only_error(dir, tcp("address = \"::1\" transport = udp"), 2, "write tcp or sctp"));
+  BOOST_TEST(only_error(dir, tcp("address = \"::1\" optional = yes"), 2, "transport = sctp"));
+  BOOST_TEST(only_error(dir, one("path = \"/x\" peer-uid = yes optional = yes"), 2,
+                        "belongs to a listener with address"));
+  const std::string both =
+      tcp(sctp + "security = gss optional = yes") + "listener b { address = \"::1\" }\n";
+  LoadedConfig on_both = load(dir, both); /* one address, one port, and two transports */
+  require_good(on_both);
+  BOOST_TEST((on_both.config->listeners[0].sctp && on_both.config->listeners[0].optional));
+  BOOST_TEST((!on_both.config->listeners[1].sctp && !on_both.config->listeners[1].optional));
+  read_back(dir, *on_both.config);
+  BOOST_TEST(only_error(dir,
+                        tcp(sctp + "security = gss") + "listener b { " + sctp + "security = gss }",
+                        4 + 4, "is where listener 'a' is"));
   BOOST_TEST(only_error(dir, tcp("address = \"::1\" encodings = {\"der\", \"ber\"}"), 2,
                         "encodings: 'ber' is none; write der, xer or jer"));
   BOOST_TEST(only_error(dir, tcp("address = \"::1\" encodings = {}"), 1, "nobody could call"));
@@ -264,9 +281,22 @@ BOOST_AUTO_TEST_CASE(servers) {
                             "server=h:1\ntickets=some\n", "server=h:1\nclient=\n"})
     BOOST_TEST(!parse_remote_start(wrong), wrong);
 
+  const std::string by_sctp = "server = \"sctp://keys.example.org:99\" " + keytab;
+  LoadedConfig over_sctp = load(dir, server(by_sctp));
+  require_good(over_sctp);
+  BOOST_TEST(over_sctp.config->backends[0].sctp);
+  read_back(dir, *over_sctp.config);
+  start = parse_remote_start(
+      start_block_of(over_sctp.config->backends[0], SandboxMode::kFull, false, ""));
+  BOOST_REQUIRE_MESSAGE(start, (start ? "" : start.error().text));
+  BOOST_TEST((start->sctp && start->host == "keys.example.org" && start->port == "99"));
+  BOOST_TEST(!parse_remote_start("server=h:1\ntransport=sctp\nsecurity=kdh\n"));
+  BOOST_TEST(!parse_remote_start("server=h:1\ntransport=udp\n"));
+
   auto bad = [&](const std::string& body, const std::string& part) {
     return only_error(dir, server(body), 5, part);
   };
+  BOOST_TEST(bad(by_sctp + "security = kdh", "write gss, or tcp://"));
   for (const char* address : {"", "keys.example.org", "keys.example.org:4611", "tcp://h/x",
                               "tcp://h:0", "tcp://[::1", "http://h"})
     BOOST_TEST(bad("server = \"" + std::string(address) + "\" " + keytab, "write tcp://HOST"));
