@@ -27,7 +27,7 @@
 # one, or repeats something, ends the connection; and a kernel without SCTP is told of. If this failed,
 # SCTP would be another protocol than TCP, or a weaker one.
 #
-# CONFORM_CALLS     random calls over SCTP, compared with the library itself (2,000)
+# CONFORM_CALLS     random calls over SCTP, compared with the library itself (500)
 # limit: 2400
 . "$(dirname "$0")/../lib.sh"
 
@@ -46,7 +46,7 @@ if [ -z "${GUEST_MODULES:-}" ]; then
 fi
 
 . "$MULTIP11_SOURCE/regress/e2e/lib-daemon.sh"
-: "${CONFORM_CALLS:=2000}"
+: "${CONFORM_CALLS:=500}"
 hosted_programs
 MULTIP11=$LIBEXEC/multip11
 install -m 755 "$(find_program multip11)" "$MULTIP11" || give_up "no multip11"
