@@ -182,7 +182,7 @@ void AuthServer::on_net(Connections::iterator at) {
       std::span<const uint8_t> token;
       if (auto* head = record_.with_tail<ConnectionToken>(RecordType::kGssToken, &token);
           head != nullptr && head->token_size == token.size() && head->reserved == 0 &&
-          !token.empty())
+          !token.empty() && token.size() <= limits::kGssToken)
         answer(connection, token);
       else if (auto* hello = record_.with_tail<KdhHello>(RecordType::kKdhHello, &token);
                hello != nullptr && hello->token_size == token.size() && hello->reserved == 0 &&

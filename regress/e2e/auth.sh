@@ -59,7 +59,7 @@ run() {
 logged() { check_match "$1: the log says why" "$2" "$(cat auth.log)"; } # NAME PATTERN
 
 run "a client is accepted, and net can talk to it" accept
-logged accepted "^<6>connection 1: alice@$realm_name authenticated, encryption type 20"
+logged accepted "^<6>connection 1: alice@$realm_name authenticated by GSS-API, encryption type 20"
 run "a service with an AES-SHA1 key" accept --keytab sha1.keytab --principal "pkcs11/sha1@$realm_name"
 KRB5CCNAME=FILE:$PWD/client.ccache kinit -kt client.keytab host/client.example.org
 KRB5CCNAME=FILE:$PWD/client.ccache \
