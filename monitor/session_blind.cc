@@ -182,7 +182,7 @@ void SessionMonitor::replied_blind_facts(Call* call) {
   const size_t n = static_cast<size_t>(call->layer - call->token->layers.data());
   if (session == nullptr || n >= session->blinds.size()) return;
   std::optional<std::pair<uint64_t, std::string>> class_and_id;
-  const std::optional<LayerFilter>& filter = call->layer->filter;
+  const LayerFilter* filter = call->layer->filter.get();
   const bool seen = facts && (!filter || filter->audits() || filter->shows(facts->shown));
   if (seen && facts->object_class && facts->id && !facts->id->empty() &&
       facts->id->size() <= limits::kBlindId)

@@ -91,7 +91,7 @@ SessionMonitor::SessionMonitor(Portfolio portfolio, MonitorHost* host) : host_(h
       }
       if ((layer.plan.flags & kLayerFiltered) == 0) continue;
       MP11_ASSERT(filters < portfolio.filters.size());
-      layer.filter.emplace(portfolio.filters[filters++]);
+      layer.filter = std::make_unique<const LayerFilter>(portfolio.filters[filters++]);
     }
   }
   make_selections();

@@ -121,7 +121,7 @@ class SessionMonitor {
     bool pin_refused = false; /* the client's PIN was wrong here: it is not tried again */
     bool left_out = false;    /* the host was told so */
     std::optional<std::vector<uint64_t>> mechanisms = {};
-    std::optional<LayerFilter> filter = {};
+    std::unique_ptr<const LayerFilter> filter = {}; /* it is large, and few layers have one */
     /* Of a token on demand: how far it is. */
     enum class Made { kIs, kIsNot, kAsked, kGranted, kTold };
     Made made = Made::kIs;
@@ -143,6 +143,7 @@ class SessionMonitor {
       return plan.creates == 0 || (classes & ~plan.creates) == 0;
     }
   };
+  static_assert(sizeof(Layer) <= 640); /* a portfolio has thousands: rare things are elsewhere */
   /* A real session whose virtual one has gone; it is closed before the token is used anew. */
   struct Orphan {
     size_t layer;

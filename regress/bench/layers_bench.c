@@ -25,12 +25,12 @@
  * layers_bench: what a token with many objects costs.
  *
  *   layers_bench MODULE fill SLOT-INDEX PIN COUNT     makes so many data objects
- *   layers_bench MODULE measure PIN                   prints "slots N ms", "objects N ms", "sign
+ *   layers_bench MODULE measure PIN [LABEL]           prints "slots N ms", "objects N ms", "sign
  * ms"
  *
  * measure: the first C_GetSlotList of a connection; C_OpenSession, C_Login and all objects of the
- * first slot, 100 at a time; and a signature with its first private key (CKM_ECDSA). Milliseconds
- * of CLOCK_MONOTONIC.
+ * first slot, or of the token with that label, 100 at a time; and a signature with its first
+ * private key (CKM_ECDSA). Milliseconds of CLOCK_MONOTONIC.
  */
 #include <dlfcn.h>
 #include <stdio.h>
@@ -96,14 +96,26 @@ static void sign(CK_SESSION_HANDLE session) {
   printf("sign %.3f\n", now_ms() - begin);
 }
 
-static void measure(char* pin) {
+static CK_SLOT_ID slot_of(const CK_SLOT_ID* slots, CK_ULONG count, const char* label) {
+  CK_TOKEN_INFO info;
+  if (label == NULL) return slots[0];
+  for (CK_ULONG i = 0; i < count; i++) {
+    need(p11->C_GetTokenInfo(slots[i], &info), "C_GetTokenInfo");
+    if (memcmp(info.label, label, strlen(label)) == 0 && info.label[strlen(label)] == ' ')
+      return slots[i];
+  }
+  need(CKR_TOKEN_NOT_PRESENT, label);
+  return 0;
+}
+
+static void measure(char* pin, const char* label) {
   static CK_SLOT_ID slots[4096];
   CK_ULONG slot_count = 4096;
   double begin = now_ms();
   need(p11->C_GetSlotList(CK_TRUE, slots, &slot_count), "C_GetSlotList");
   printf("slots %lu %.3f\n", slot_count, now_ms() - begin);
   begin = now_ms();
-  CK_SESSION_HANDLE session = log_in(slots[0], pin);
+  CK_SESSION_HANDLE session = log_in(slot_of(slots, slot_count, label), pin);
   printf("login %.3f\n", now_ms() - begin);
   for (int round = 0; round < 2; round++) { /* the second without the layers' start */
     CK_OBJECT_HANDLE objects[100];
@@ -126,7 +138,7 @@ int main(int argc, char** argv) {
   if (argc < 4) {
     fprintf(stderr,
             "usage: layers_bench MODULE fill SLOT-INDEX PIN COUNT\n"
-            "       layers_bench MODULE measure PIN\n");
+            "       layers_bench MODULE measure PIN [LABEL]\n");
     return 2;
   }
   void* module = dlopen(argv[1], RTLD_NOW);
@@ -145,7 +157,7 @@ int main(int argc, char** argv) {
     if (index >= count) need(CKR_SLOT_ID_INVALID, "fill");
     fill(slots[index], argv[4], strtoul(argv[5], NULL, 10));
   } else {
-    measure(argv[3]);
+    measure(argv[3], argc > 4 ? argv[4] : NULL);
   }
   return p11->C_Finalize(NULL) == CKR_OK ? 0 : 1;
 }
