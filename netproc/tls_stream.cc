@@ -38,6 +38,11 @@ namespace {
 constexpr uint8_t kSuiteId[2] = {0x13, 0x02};
 /* What a small message has room in; longer ones take a second SSL_read. */
 constexpr size_t kShort = 4096;
+/*
+ * Octets that wait to be written: several times what the users of a stream let wait. More are
+ * OpenSSL's own answers (KeyUpdate), of a peer that asks for them and reads none.
+ */
+constexpr size_t kMostUnwritten = 1u << 20;
 
 }  // namespace
 
@@ -204,6 +209,10 @@ void TlsStream::write_last() {
 }
 
 void TlsStream::unwrap_next(SecureBuffer* plain) {
+  if (unwritten() > kMostUnwritten) {
+    end("the peer has itself answered and does not read");
+    return;
+  }
   ERR_clear_error();
   for (size_t room = kShort; room != 0; room = static_cast<size_t>(SSL_pending(tls_.get()))) {
     const size_t had = plain->size();

@@ -31,7 +31,6 @@
  * when the server closes without an alert. Ends with 1 when something else went wrong. Takes the
  * tickets that the environment names.
  */
-#include <arpa/inet.h>
 #include <krb5/krb5.h>
 #include <openssl/err.h>
 #include <openssl/ssl.h>
@@ -48,24 +47,15 @@
 
 #include "auth_kdh.h"
 #include "unique_fd.h"
+#include "wire_client.h"
 
 namespace mp11 {
 namespace {
 
-using Bytes = std::vector<uint8_t>;
+using test::Bytes;
+using test::send_all;
 
-constexpr int kPatienceMs = 60000;
 constexpr uint8_t kSuite[] = {0x13, 0x02};
-
-#define NEED(condition, ...)                              \
-  do {                                                    \
-    if (!(condition)) {                                   \
-      std::printf("line %d: %s: ", __LINE__, #condition); \
-      std::printf(__VA_ARGS__);                           \
-      std::printf("\n");                                  \
-      std::exit(1);                                       \
-    }                                                     \
-  } while (0)
 
 /* ---- tickets ---- */
 
@@ -170,28 +160,15 @@ SSL_CTX* context_of(const std::string& kind) {
 }
 
 UniqueFd dial(uint16_t port) {
-  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  to.sin_port = htons(port);
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  NEED(::connect(fd.get(), reinterpret_cast<sockaddr*>(&to), sizeof to) == 0, "connect: %m");
-  return fd;
+  test::Target target;
+  target.port = port;
+  return test::dial(target);
 }
 
-/* False when the peer has closed. */
-bool send_all(int fd, const Bytes& octets) {
-  for (size_t sent = 0; sent < octets.size();) {
-    const ssize_t n = ::send(fd, octets.data() + sent, octets.size() - sent, MSG_NOSIGNAL);
-    if (n <= 0) return false;
-    sent += static_cast<size_t>(n);
-  }
-  return true;
-}
 /* What comes next; empty when the peer closes. */
 Bytes receive(int fd) {
   pollfd wait{fd, POLLIN, 0};
-  NEED(::poll(&wait, 1, kPatienceMs) == 1, "the server neither answers nor closes");
+  NEED(::poll(&wait, 1, test::kPatienceMs) == 1, "the server neither answers nor closes");
   Bytes out(70000);
   const ssize_t n = ::recv(fd, out.data(), out.size(), 0);
   out.resize(n > 0 ? static_cast<size_t>(n) : 0);
@@ -344,7 +321,7 @@ int run(int argc, char** argv) {
       UniqueFd fd = dial(port);
       NEED(send_all(fd.get(), {flight.begin(), flight.begin() + static_cast<ptrdiff_t>(size)}),
            "closed early");
-      ::shutdown(fd.get(), SHUT_WR);
+      test::half_close(fd.get());
       while (!receive(fd.get()).empty())
         ;
     }
@@ -365,7 +342,7 @@ int run(int argc, char** argv) {
       octets[5 + i * (octets.size() - 6) / 60] ^= 0x21;
       UniqueFd fd = dial(port);
       NEED(send_all(fd.get(), octets), "closed early");
-      ::shutdown(fd.get(), SHUT_WR);
+      test::half_close(fd.get());
       for (;;) {
         Bytes answer = receive(fd.get());
         if (answer.empty()) break;

@@ -30,6 +30,8 @@
 #   attack_equal NAME EXPECTED ACTUAL
 #   attack_match NAME PATTERN TEXT
 #   attack_held NAME yes|no [DETAIL] [WHERE]   what an attacker's program says of its own attempt
+#   honest_up LABEL               an application of the local socket, of that token, that goes on calling:
+#                                 process $honest, until descriptor $honest_in is closed; honest.out
 #   finish_attacks                    the last line, instead of finish
 #
 # An attack that is declared and not tried, or tried and not declared, is a failure. SECURITY names
@@ -65,6 +67,16 @@ attack_held() {
   attack_begin "$1"
   attack_line+=${4:+ [$4]}
   if [ "$2" = yes ]; then ok "$attack_line"; else not_ok "$attack_line (${3:-it worked})"; fi
+}
+honest_up() { # LABEL
+  use_client local
+  mkfifo honest.in
+  P11TEST_PIN=$SUITE_PIN "$MULTIP11_BUILD/regress/attack/honest" "$MODULE" "$1" calls \
+    <honest.in >honest.out 2>&1 &
+  honest=$!
+  started_pids+=("$honest")
+  exec {honest_in}>honest.in
+  wait_for 30 grep -q ready honest.out || give_up "the honest application: $(cat honest.out)"
 }
 finish_attacks() {
   local name

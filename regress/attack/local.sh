@@ -50,18 +50,11 @@ token keys { layer { backend = hsm token = keys } access = read-write
   allow = {"uid:0", "uid:61998"} }
 END
 daemon_up
-use_client local
 install -m 755 "$MULTIP11_BUILD/regress/attack/local_driver" "$LIBEXEC/"
 as() { setpriv --reuid="$1" --regid="$1" --clear-groups "${@:2}"; } # UID COMMAND...
 attacker() { as 61998 "$LIBEXEC/local_driver" "$LOCAL_SOCKET" "$@"; }
 
-mkfifo honest.in
-P11TEST_PIN=$SUITE_PIN "$MULTIP11_BUILD/regress/attack/honest" "$MODULE" keys calls \
-  <honest.in >honest.out 2>&1 &
-honest=$!
-started_pids+=("$honest")
-exec {honest_in}>honest.in
-wait_for 30 grep -q ready honest.out || give_up "the honest application: $(cat honest.out)"
+honest_up keys
 
 if as 61999 unshare --user --map-root-user true 2>/dev/null; then
   inside() { as "$1" unshare --user --map-root-user "$LIBEXEC/local_driver" "$LOCAL_SOCKET" slots 2>&1; }

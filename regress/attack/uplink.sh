@@ -64,14 +64,7 @@ token up { layer { backend = up } access = read-write allow = {"local:victim"} }
 END
 daemon_up
 
-use_client local
-mkfifo honest.in
-P11TEST_PIN=$SUITE_PIN "$MULTIP11_BUILD/regress/attack/honest" "$MODULE" keys calls \
-  <honest.in >honest.out 2>&1 &
-honest=$!
-started_pids+=("$honest")
-exec {honest_in}>honest.in
-wait_for 30 grep -q ready honest.out || give_up "the honest client: $(cat honest.out)"
+honest_up keys
 client_config victim <<<"server here { address = \"unix://$MULTIP11_TMP/victim.sock\" }"
 
 # MODE [KEYTAB]: sets server

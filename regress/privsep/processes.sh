@@ -22,50 +22,13 @@
 # THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
 
 # Privilege separation as /proc tells it, with one client on the local socket, one on TCP, and one of a
-# token whose backend is a multip11d: this one, to which that is a third. Each is logged in and idle: users, capabilities, filters, namespaces, descriptors, shared memory. What the
-# daemon is meant to be stands in README.privsep; here it is counted.
+# token whose backend is a multip11d (lib-held.sh): users, capabilities, filters, namespaces, descriptors,
+# shared memory. What the daemon is meant to be stands in README.privsep; here it is counted.
 . "$(dirname "$0")/../lib.sh"
 . "$MULTIP11_SOURCE/regress/e2e/lib-daemon.sh"
 need_root "the processes have users of their own"
 
-hosted_programs
-realm_up
-realm_service relay/here "$MULTIP11_TMP/relay.keytab" || give_up "no principal for the uplink"
-backend_softhsm hsm shared
-UPLINK_UID=61040
-daemon_config <<END
-pool-size = 1
-$BACKEND_TEXT
-backend up {
-  server = "tcp://localhost:$TCP_PORT"
-  principal = "pkcs11/localhost@$realm_name"
-  keytab = "$MULTIP11_TMP/relay.keytab"
-  environment = {"KRB5_CONFIG=$KRB5_CONFIG"}
-  user = "$UPLINK_UID:$UPLINK_UID"
-}
-listener above { path = "$MULTIP11_TMP/above.sock" mode = 0666 principal = above }
-token shared {
-  layer { backend = hsm token = "shared" }
-  access = read-write
-  allow = {"$(me local)", "alice@$realm_name", "relay/here@$realm_name"}
-}
-token up { layer { backend = up token = "shared" } access = read-write allow = {"local:above"} }
-END
-daemon_up
-client_config above <<<"server here { address = \"unix://$MULTIP11_TMP/above.sock\" }"
-
-declare -A client
-for mode in local gss above; do
-  label=shared
-  if [ $mode = above ]; then use_client "$MULTIP11_TMP/above.conf" && label=up; else use_client $mode; fi
-  mkfifo "hold.$mode"
-  "$P11TEST" "$MODULE" hold $label <"hold.$mode" >"held.$mode" 2>&1 &
-  client[$mode]=$!
-  started_pids+=($!)
-  exec {fd}>"hold.$mode"
-  wait_for 20 grep -q ready "held.$mode" || give_up "$mode: $(cat "held.$mode")"
-done
-sleep 1 # a process that is being started for the pool has confined itself by then
+. "$MULTIP11_SOURCE/regress/privsep/lib-held.sh"
 
 status_of() { sed -n "s/^$2:\t//p" "/proc/$1/status"; } # PID FIELD
 fd_kinds() { # PID: "number kind", sorted

@@ -304,6 +304,35 @@ BOOST_AUTO_TEST_CASE(octets_before_the_end_of_the_handshake_are_no_message) {
   BOOST_CHECK(server->ended());
 }
 
+/* What a hostile peer says of TLS's own when all is done: tickets that nobody wants, new keys. */
+BOOST_AUTO_TEST_CASE(tickets_and_new_keys_without_end_have_one) {
+  make();
+  BOOST_REQUIRE(shake());
+  auto update = [this] {
+    BOOST_REQUIRE(SSL_key_update(server->tls(), SSL_KEY_UPDATE_REQUESTED) == 1);
+    BOOST_REQUIRE(SSL_do_handshake(server->tls()) == 1);
+    server->write();
+    client->read();
+    BOOST_CHECK(!client->unwrap());
+  };
+  for (int i = 0; i < 1000; i++) {
+    update();
+    if (i >= 10) continue;
+    BOOST_REQUIRE(SSL_new_session_ticket(server->tls()) == 1);
+    BOOST_REQUIRE(SSL_do_handshake(server->tls()) == 1);
+  }
+  client->wrap(Bytes(50, 3));
+  BOOST_CHECK(carry(client.get(), server.get()) == Bytes(50, 3));
+  server->wrap(Bytes(50, 4));
+  BOOST_CHECK(carry(server.get(), client.get()) == Bytes(50, 4));
+  /* Each wants an answer, of the same size, and none is read. */
+  for (int i = 0; i < 60000 && !client->ended(); i++) update();
+  BOOST_REQUIRE(client->ended());
+  BOOST_CHECK_EQUAL(std::string(client->reason()),
+                    "the peer has itself answered and does not read");
+  BOOST_CHECK_LT(client->held(), 4u << 20);
+}
+
 BOOST_AUTO_TEST_CASE(the_end_is_said_and_understood) {
   make();
   BOOST_REQUIRE(shake());
