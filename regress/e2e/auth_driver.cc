@@ -105,6 +105,8 @@ class Auth {
     auto child = spawn(spec);
     NEED(child.ok(), "%s", child.error().text.c_str());
     child_ = std::move(*child);
+    log_end.reset();
+    await_serving();
   }
   /* Hangs up. Auth ends, of itself. */
   void expect_end(int code) {
@@ -117,19 +119,34 @@ class Auth {
          (*reason)->describe().c_str());
   }
   ~Auth() {
-    std::string text(1u << 16, '\0');
-    ssize_t n = ::read(log_.get(), text.data(), text.size());
+    while (read_log() > 0) continue;
     FILE* file = std::fopen(log_file_.c_str(), "w");
     if (file == nullptr) return;
-    if (n > 0) std::fwrite(text.data(), 1, static_cast<size_t>(n), file);
+    std::fwrite(log_text_.data(), 1, log_text_.size(), file);
     std::fclose(file);
   }
   Auth(const Auth&) = delete;
   int control() const { return control_.get(); }
 
  private:
+  /* It takes no authenticator that is older than itself. Until it serves, or ends. */
+  void await_serving() {
+    while (log_text_.find("serving as ") == std::string::npos) {
+      pollfd fd{log_.get(), POLLIN, 0};
+      NEED(::poll(&fd, 1, kPatienceMs) == 1, "auth does not start: %s", log_text_.c_str());
+      if (read_log() == 0) return;
+    }
+  }
+  ssize_t read_log() {
+    char text[4096];
+    const ssize_t n = ::read(log_.get(), text, sizeof text);
+    if (n > 0) log_text_.append(text, static_cast<size_t>(n));
+    return n;
+  }
+
   UniqueFd control_;
   UniqueFd log_;
+  std::string log_text_;
   std::string log_file_;
   Child child_;
 };
