@@ -28,14 +28,14 @@
 # required, so that a call that crashes the library ends the sessions on both sides; and no threads
 # call at the same time, as what else was in flight then is a matter of chance.
 #
-# CONFORM_CALLS     calls for each pair with the seed that stands here (100,000)
-# CONFORM_SEED      another seed, with CONFORM_MORE calls for each pair (10,000); one of today's if unset
+# CONFORM_CALLS     calls for each pair with the seed that stands here (30,000)
+# CONFORM_SEED      another seed, with CONFORM_MORE calls for each pair (5,000); one of today's if unset
 # limit: 3000
 . "$(dirname "$0")/../lib.sh"
 . "$MULTIP11_SOURCE/regress/e2e/lib-daemon.sh"
 need_commands softhsm2-util pkcs11-tool openssl
 
-: "${CONFORM_CALLS:=100000}" "${CONFORM_MORE:=10000}"
+: "${CONFORM_CALLS:=30000}" "${CONFORM_MORE:=5000}"
 : "${CONFORM_SEED:=$(date +%Y%m%d)}"
 
 hosted_programs

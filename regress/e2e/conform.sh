@@ -26,14 +26,14 @@
 # and compares every return value, length and octet. Before that: it finds what is wrong in a module
 # that is wrong (rogue/wrong.cc), and shrinks it.
 #
-# CONFORM_CALLS     calls on each path with the seed that stands here (100,000)
-# CONFORM_SEED      another seed, with CONFORM_MORE calls on each path (10,000); one of today's if unset
+# CONFORM_CALLS     calls on each path with the seed that stands here (40,000)
+# CONFORM_SEED      another seed, with CONFORM_MORE calls on each path (5,000); one of today's if unset
 # limit: 6000
 . "$(dirname "$0")/../lib.sh"
 . "$MULTIP11_SOURCE/regress/e2e/lib-daemon.sh"
 need_commands softhsm2-util
 
-: "${CONFORM_CALLS:=100000}" "${CONFORM_MORE:=10000}"
+: "${CONFORM_CALLS:=40000}" "${CONFORM_MORE:=5000}"
 : "${CONFORM_SEED:=$(date +%Y%m%d)}"
 modes=(library local gss)
 [ -n "${MODES:-}" ] && read -ra modes <<<"$MODES"
