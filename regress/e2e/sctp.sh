@@ -28,6 +28,7 @@
 # SCTP would be another protocol than TCP, or a weaker one.
 #
 # CONFORM_CALLS     random calls over SCTP, compared with the library itself (500)
+# FLIGHT_CALLS      calls of 64 threads at the same time, in another order, each way (10,000)
 # limit: 2400
 . "$(dirname "$0")/../lib.sh"
 
@@ -46,7 +47,7 @@ if [ -z "${GUEST_MODULES:-}" ]; then
 fi
 
 . "$MULTIP11_SOURCE/regress/e2e/lib-daemon.sh"
-: "${CONFORM_CALLS:=500}"
+: "${CONFORM_CALLS:=500}" "${FLIGHT_CALLS:=10000}"
 hosted_programs
 MULTIP11=$LIBEXEC/multip11
 install -m 755 "$(find_program multip11)" "$MULTIP11" || give_up "no multip11"
@@ -136,7 +137,8 @@ conform() { # CALLS OPTION...
 said=$(conform "$CONFORM_CALLS" --seed 1)
 check_match "$CONFORM_CALLS calls without a difference" '^no difference' "$said"
 printf '%s\n' "$said" | grep -E 'calls compared|functions|mechanisms' | cut -c1-150 | sed 's/^/    /'
-blocks() { "$MULTIP11_BUILD/regress/e2e/blocks" "$MODULE" "${2:-sctp}" "$1"; }
+flights=$MULTIP11_BUILD/regress/e2e/flights
+blocks() { "$flights" "$MODULE" "${2:-sctp}" blocks "$1"; } # TIMES [TOKEN]
 check_match "long blocks, and short calls beside them" '^as they went, beside [1-9]' "$(blocks 3 2>&1)"
 use_client local
 check_match "the same from a token of another daemon" '^as they went, beside [1-9]' "$(blocks 1 far 2>&1)"
@@ -225,6 +227,8 @@ for way in there back; do
   said=$(conform 300 --seed 3)
   check_match "$way: messages in another order: 300 calls without a difference" '^no difference' "$said"
   check_match "$way: messages in another order: long blocks" '^as they went' "$(blocks 1 2>&1)"
+  check_equal "$way: messages in another order: $FLIGHT_CALLS calls of 64 threads" \
+    "64 threads, $FLIGHT_CALLS calls, wrong 0" "$("$flights" "$MODULE" sctp threads 64 "$FLIGHT_CALLS" 2>&1)"
   relay_down
 done
 altered() { # WAY HOW PATTERN
