@@ -140,6 +140,8 @@ inline constexpr size_t kSctpToken = 60u << 10;
 inline constexpr size_t kSctpFragment = kSctpToken - 128;
 /* Network connections from which nothing has come yet: a descriptor of [priv] each. */
 inline constexpr size_t kSilent = 1024;
+/* Of a listener's addresses, those beside the first: more paths than a machine has networks. */
+inline constexpr size_t kFurtherAddresses = 15;
 /* Connections whose handshake is under way in auth: two descriptors each. */
 inline constexpr size_t kHandshakes = 1024;
 /* Authenticators that auth remembers against replay, for twice the clock skew: about 15 MB. */

@@ -86,6 +86,14 @@ void prepare_sctp(int fd, bool privileged) {
   if (privileged) set(fd, SOL_SOCKET, SO_RCVBUFFORCE, kReceiveBuffer);
 }
 
+bool add_sctp_address(int fd, const sockaddr* address, socklen_t size) {
+  return ::setsockopt(fd, IPPROTO_SCTP, SCTP_SOCKOPT_BINDX_ADD, address, size) == 0;
+}
+
+bool remove_sctp_address(int fd, const sockaddr* address, socklen_t size) {
+  return ::setsockopt(fd, IPPROTO_SCTP, SCTP_SOCKOPT_BINDX_REM, address, size) == 0;
+}
+
 uint32_t sctp_streams(int fd) {
   sctp_status status{};
   socklen_t size = sizeof status;

@@ -29,6 +29,8 @@
  * Trust: none; numbers of our own go to the kernel.
  */
 #pragma once
+#include <sys/socket.h>
+
 #include <cstdint>
 #include <string>
 
@@ -44,6 +46,15 @@ inline constexpr uint16_t kSctpStreams = 17;
  * a need.
  */
 void prepare_sctp(int fd, bool privileged);
+
+/*
+ * Another address of the same family and port for a socket that is bound: clients are told of it,
+ * and may be reached by it when the way to the first is broken (RFC 6458, section 9.1). False: see
+ * errno.
+ */
+bool add_sctp_address(int fd, const sockaddr* address, socklen_t size);
+/* No more, for connections to come. */
+bool remove_sctp_address(int fd, const sockaddr* address, socklen_t size);
 
 /* Of a connection, for sending; 1 if the kernel does not say. */
 uint32_t sctp_streams(int fd);

@@ -29,6 +29,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 
@@ -58,6 +59,24 @@ constexpr char kDefaultStateDirectory[] = MP11_STATEDIR;
 #else
 constexpr char kDefaultStateDirectory[] = "/var/lib/multip11";
 #endif
+
+/* A literal address. */
+struct IpAddress {
+  int family = AF_INET;
+  std::array<uint8_t, sizeof(in6_addr)> octets{}; /* of IPv4 the first four */
+  bool operator==(const IpAddress&) const = default;
+  /* 0.0.0.0 or :: */
+  bool is_any() const { return octets == decltype(octets){}; }
+};
+
+std::optional<IpAddress> parse_ip(const std::string& text) {
+  IpAddress address;
+  for (int family : {AF_INET, AF_INET6}) {
+    address.family = family;
+    if (::inet_pton(family, text.c_str(), address.octets.data()) == 1) return address;
+  }
+  return std::nullopt;
+}
 
 /* Uids that the system gives to nobody, or to its own users (Debian policy, 9.2.2). */
 constexpr uint32_t kFirstOrdinaryUid = 1000, kLastUid = 0x7ffffffe;
@@ -285,9 +304,7 @@ void ConfigChecker::tcp_listener(const Reader& r, ListenerConfig* l) {
   for (const char* keyword : {"mode", "group", "peer-uid", "principal"})
     r.forbid(keyword, "belongs to a listener with path; remove it, or address and port");
   l->address = r.text("address");
-  uint8_t binary[16];
-  if (::inet_pton(AF_INET, l->address.c_str(), binary) != 1 &&
-      ::inet_pton(AF_INET6, l->address.c_str(), binary) != 1)
+  if (!parse_ip(l->address))
     r.error("address", "address = '" + l->address +
                            "' is not a literal IPv4 or IPv6 address; write one, as 127.0.0.1");
   l->port = static_cast<uint16_t>(r.number("port", 4611, 1, 65535));
@@ -299,16 +316,46 @@ void ConfigChecker::tcp_listener(const Reader& r, ListenerConfig* l) {
 void ConfigChecker::transport(const Reader& r, ListenerConfig* l) {
   l->sctp = r.choice("transport", {"tcp", "sctp"}) == "sctp";
   l->optional = r.flag("optional", false);
-  if (!l->sctp)
+  if (!l->sctp) {
     r.forbid("optional", "belongs to transport = sctp, which not every kernel has; remove it");
-  else if (l->security != security_bit(Security::kGss))
+    r.forbid("also", "belongs to transport = sctp; for TCP write a listener for each address");
+    return;
+  }
+  further_addresses(r, l);
+  if (l->security != security_bit(Security::kGss))
     r.error("transport",
             "transport = sctp is for GSS-API alone, as TLS-KDH needs octets in order; write "
             "security = gss here, and let another listener take TCP");
 }
 
+/* One socket has all of them, so that one connection may. */
+void ConfigChecker::further_addresses(const Reader& r, ListenerConfig* l) {
+  const std::optional<IpAddress> first = parse_ip(l->address);
+  std::vector<IpAddress> all;
+  if (first) all.push_back(*first);
+  for (const ConfigValue& value : r.list("also")) {
+    const std::optional<IpAddress> address = parse_ip(value.text);
+    const std::string is = "also: '" + value.text + "' is ";
+    if (!address)
+      errors_->add(value.line, is + "not a literal IPv4 or IPv6 address; write one, as 192.0.2.7");
+    else if (first && address->family != first->family)
+      errors_->add(value.line, is + "of another family than address; let another listener have it");
+    else if (address->is_any() || (first && first->is_any()))
+      errors_->add(value.line,
+                   is + "more than is to be said: one of address and also is every address");
+    else if (std::find(all.begin(), all.end(), *address) != all.end())
+      errors_->add(value.line, is + "there already; remove it");
+    else if (all.size() > limits::kFurtherAddresses)
+      errors_->add(value.line, is + "one too many; there may be " +
+                                   std::to_string(limits::kFurtherAddresses) + " in also");
+    else
+      all.push_back(*address);
+    l->also.push_back(value.text);
+  }
+}
+
 void ConfigChecker::local_listener(const Reader& r, ListenerConfig* l) {
-  for (const char* keyword : {"security", "transport", "encodings", "optional"})
+  for (const char* keyword : {"security", "transport", "encodings", "optional", "also"})
     r.forbid(keyword, "belongs to a listener with address and port; remove it");
   l->path = r.absolute("path", "");
   if (l->path.size() > 107) /* sun_path, with its NUL */

@@ -59,6 +59,7 @@ class ConfigChecker {
   void encodings(const Reader& r, ListenerConfig* l);
   void security(const Reader& r, ListenerConfig* l);
   void transport(const Reader& r, ListenerConfig* l);
+  void further_addresses(const Reader& r, ListenerConfig* l);
   void local_listener(const Reader& r, ListenerConfig* l);
   void path_list(const Reader& r, const char* keyword, std::vector<std::string>* paths);
   void environment(const Reader& r, BackendConfig* b);

@@ -118,6 +118,7 @@ void dump_listener(const ListenerConfig& l, Writer* w) {
     w->number("port", l.port);
     w->list("security", names_of(kSecurityNames, l.security));
     w->word("transport", l.sctp ? "sctp" : "tcp");
+    if (!l.also.empty()) w->list("also", l.also);
     if (l.optional) w->flag("optional", true);
     w->list("encodings", names_of(kEncodingNames, l.encodings));
   }

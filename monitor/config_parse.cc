@@ -268,10 +268,10 @@ void collect(cfg_t* cfg, ConfigSection* section, std::map<std::string, size_t>* 
 struct Grammar {
   cfg_opt_t users[6] = {WORD("auth"), WORD("vault"), WORD("monitor"),
                         WORD("net"),  WORD("log"),   CFG_END()};
-  cfg_opt_t listener[12] = {WORD("address"),   WORD("port"),     LIST("security"),
-                            WORD("transport"), WORD("path"),     WORD("mode"),
-                            WORD("group"),     WORD("peer-uid"), WORD("principal"),
-                            LIST("encodings"), WORD("optional"), CFG_END()};
+  cfg_opt_t listener[13] = {
+      WORD("address"), WORD("port"),     LIST("security"), WORD("transport"), WORD("path"),
+      WORD("mode"),    WORD("group"),    WORD("peer-uid"), WORD("principal"), LIST("encodings"),
+      LIST("also"),    WORD("optional"), CFG_END()};
   cfg_opt_t group[5] = {LIST("members"), WORD("file"), WORD("unix-group"), WORD("realm"),
                         CFG_END()};
   cfg_opt_t backend[25] = {

@@ -48,6 +48,10 @@ constexpr int kBacklog = 1024;
 /* A peer that is gone without a word is noticed after about three minutes. */
 constexpr int kKeepIdleS = 90, kKeepIntervalS = 15, kKeepProbes = 6;
 
+constexpr char kOneAddress[] =
+    "a socket that is passed has one address; remove also, or have the daemon make the socket, "
+    "without a .socket unit for it";
+
 Error failed(const std::string& what, int code = errno) {
   return Error{code, what + ": " + std::strerror(code)};
 }
@@ -70,20 +74,23 @@ struct Address {
   sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
 };
 
-Address network_address(const ListenerConfig& config) {
+Address network_address(const std::string& text, uint16_t port) {
   Address address;
   auto* v4 = reinterpret_cast<sockaddr_in*>(&address.storage);
   auto* v6 = reinterpret_cast<sockaddr_in6*>(&address.storage);
-  if (::inet_pton(AF_INET, config.address.c_str(), &v4->sin_addr) == 1) {
+  if (::inet_pton(AF_INET, text.c_str(), &v4->sin_addr) == 1) {
     v4->sin_family = AF_INET;
-    v4->sin_port = htons(config.port);
+    v4->sin_port = htons(port);
     address.size = sizeof *v4;
-  } else if (::inet_pton(AF_INET6, config.address.c_str(), &v6->sin6_addr) == 1) {
+  } else if (::inet_pton(AF_INET6, text.c_str(), &v6->sin6_addr) == 1) {
     v6->sin6_family = AF_INET6;
-    v6->sin6_port = htons(config.port);
+    v6->sin6_port = htons(port);
     address.size = sizeof *v6;
   }
   return address;
+}
+Address network_address(const ListenerConfig& config) {
+  return network_address(config.address, config.port);
 }
 
 sockaddr_un local_address(const std::string& path) {
@@ -103,6 +110,11 @@ Result<UniqueFd> bind_network(const ListenerConfig& config) {
   if (address.storage.ss_family == AF_INET6) set_option(fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, 1);
   if (::bind(fd.get(), address.get(), address.size) != 0)
     return failed("cannot bind " + config.address + " port " + std::to_string(config.port));
+  for (const std::string& text : config.also) {
+    Address further = network_address(text, config.port);
+    if (!add_sctp_address(fd.get(), further.get(), further.size))
+      return failed("cannot bind " + text + " port " + std::to_string(config.port) + " as well");
+  }
   return fd;
 }
 
@@ -253,6 +265,7 @@ Result<std::unique_ptr<Listener>> Listener::take(const ListenerConfig& config,
     const std::string directory = config.path.substr(0, config.path.rfind('/') + 1);
     if (Status status = check_trusted_path(directory); !status) return status.error();
   }
+  if (!config.also.empty()) return Error{EINVAL, "listener '" + config.name + "': " + kOneAddress};
   if (config.sctp) prepare_sctp(fd, true);
   std::unique_ptr<Listener> listener(new Listener(config, std::move(at->fd), true));
   passed->erase(at);
@@ -269,7 +282,30 @@ bool Listener::same_place(const ListenerConfig& other) const {
          config_.sctp == other.sctp;
 }
 
+/* Connections that are there keep the addresses that they know. */
+Status Listener::change_further(const std::vector<std::string>& wanted) {
+  auto is_in = [](const std::vector<std::string>& all, const std::string& text) {
+    return std::find(all.begin(), all.end(), text) != all.end();
+  };
+  if (passed_ && !wanted.empty())
+    return Error{EINVAL, "listener '" + config_.name + "': " + kOneAddress};
+  for (const std::string& text : wanted)
+    if (!is_in(config_.also, text) && !set_sctp_address(true, text))
+      return failed("listener '" + config_.name + "': cannot add " + text);
+  for (const std::string& text : config_.also)
+    if (!is_in(wanted, text) && !set_sctp_address(false, text))
+      return failed("listener '" + config_.name + "': cannot remove " + text);
+  return ok();
+}
+
+bool Listener::set_sctp_address(bool there, const std::string& text) const {
+  Address address = network_address(text, config_.port);
+  return there ? add_sctp_address(fd_.get(), address.get(), address.size)
+               : remove_sctp_address(fd_.get(), address.get(), address.size);
+}
+
 Status Listener::adopt(const ListenerConfig& config) {
+  if (Status status = change_further(config.also); !status) return status;
   config_ = config;
   return config.local && !passed_ ? set_owner_and_mode(config) : ok();
 }

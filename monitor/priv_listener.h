@@ -68,7 +68,8 @@ class Listener {
   const ListenerConfig& config() const { return config_; }
   /* True when both are the same place, so that the socket can stay. */
   bool same_place(const ListenerConfig& other) const;
-  /* Takes over mode, group and principal of a listener at the same place. */
+  /* Takes over all else of a listener at the same place. After an error it is what it was, but for
+   * further addresses that have changed already. */
   Status adopt(const ListenerConfig& config);
 
   /* Code EAGAIN: nobody is there. Other errors concern this caller, or the limit of descriptors. */
@@ -77,6 +78,8 @@ class Listener {
  private:
   Listener(const ListenerConfig& config, UniqueFd fd, bool passed)
       : config_(config), fd_(std::move(fd)), passed_(passed) {}
+  Status change_further(const std::vector<std::string>& wanted);
+  bool set_sctp_address(bool there, const std::string& text) const;
   Result<Caller> network_caller(UniqueFd socket);
   Result<Caller> local_caller(UniqueFd socket);
   ListenerConfig config_;

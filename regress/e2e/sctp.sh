@@ -27,7 +27,7 @@
 # one, or repeats something, ends the connection; and a kernel without SCTP is told of. If this failed,
 # SCTP would be another protocol than TCP, or a weaker one.
 #
-# CONFORM_CALLS     random calls over SCTP, compared with the library itself (500)
+# CONFORM_CALLS     random calls over SCTP, compared with the library itself (300)
 # FLIGHT_CALLS      calls of 64 threads at the same time, in another order, each way (10,000)
 # limit: 2400
 . "$(dirname "$0")/../lib.sh"
@@ -47,7 +47,7 @@ if [ -z "${GUEST_MODULES:-}" ]; then
 fi
 
 . "$MULTIP11_SOURCE/regress/e2e/lib-daemon.sh"
-: "${CONFORM_CALLS:=500}" "${FLIGHT_CALLS:=10000}"
+: "${CONFORM_CALLS:=300}" "${FLIGHT_CALLS:=10000}"
 hosted_programs
 MULTIP11=$LIBEXEC/multip11
 install -m 755 "$(find_program multip11)" "$MULTIP11" || give_up "no multip11"
@@ -65,7 +65,7 @@ chown -R "$BACKEND_UID:$BACKEND_UID" "$SOFTHSM_DIR/tokens"
 export P11TEST_PIN=$SUITE_PIN
 
 # At the same port as TCP; and this daemon is a client of itself, as it would be of another.
-config() { # OPTIONAL
+config() { # OPTIONAL [KEYWORD = VALUE]
   daemon_config <<END
 $BACKEND_TEXT
 backend far {
@@ -83,6 +83,7 @@ listener sctp {
   transport = sctp
   security = gss
   optional = $1
+  ${2:-}
 }
 END
 }
@@ -195,8 +196,8 @@ busybox insmod "$GUEST_MODULES/sch_netem.ko" || not_ok "the module sch_netem is 
 network() { tc qdisc replace dev lo root netem "$@"; }
 if network delay 5ms 4ms 25% loss 2%; then
   check_match "2 % of packets lost: long blocks" '^as they went' "$(blocks 1 2>&1)"
-  said=$(conform 300 --seed 2)
-  check_match "2 % of packets lost: 300 calls without a difference" '^no difference' "$said"
+  said=$(conform 100 --seed 2)
+  check_match "2 % of packets lost: 100 calls without a difference" '^no difference' "$said"
   network delay 0ms
   hold
   network loss 100%
@@ -208,6 +209,42 @@ if network delay 5ms 4ms 25% loss 2%; then
 else
   not_ok "the guest's kernel has no netem"
 fi
+
+# ---- Two addresses: the way to one is broken, and the connection goes on by the other
+
+bound_to() { # ADDRESS...: what the listener has
+  local have
+  have=$(awk -v port="$TCP_PORT" '$6 == port { for (i = 9; i <= NF; i++) print $i }' /proc/net/sctp/eps | sort)
+  [ "$have" = "$(printf '%s\n' "$@")" ]
+}
+check "a listener with one address" wait_for 20 bound_to 127.0.0.1
+config no 'also = {"127.0.0.2", "127.0.0.3"}'
+kill -HUP "$DAEMON"
+check "has further ones after SIGHUP" wait_for 20 bound_to 127.0.0.1 127.0.0.2 127.0.0.3
+config no 'also = {"127.0.0.2"}'
+kill -HUP "$DAEMON"
+check "or fewer" wait_for 20 bound_to 127.0.0.1 127.0.0.2
+daemon_down
+daemon_up
+check "and the same when it starts" wait_for 20 bound_to 127.0.0.1 127.0.0.2
+for module in sch_prio cls_u32; do
+  busybox insmod "$GUEST_MODULES/$module.ko" || not_ok "the module $module is not loaded"
+done
+hold
+check_equal "a client" "sign CKR_OK" "$(hold_asks)"
+break_way() { # ADDRESS: what goes to the daemon there is lost
+  tc qdisc add dev lo root handle 1: prio && tc qdisc add dev lo parent 1:3 netem loss 100% &&
+    tc filter add dev lo parent 1: protocol ip u32 match ip dst "$1/32" \
+      match ip protocol 132 0xff match ip dport "$TCP_PORT" 0xffff flowid 1:3
+}
+check "the way to its address is broken" break_way 127.0.0.1
+before=$SECONDS
+check_equal "it goes on by the other" "sign CKR_OK" "$(hold_asks)"
+check "within ten seconds ($((SECONDS - before)) s)" [ $((SECONDS - before)) -le 10 ]
+dropped() { tc -s qdisc show dev lo | grep -A1 'netem.* 1:3' | grep -q 'dropped [1-9]'; }
+check "and something was lost" dropped
+tc qdisc del dev lo root
+hold_down
 
 # ---- Somebody on the way, who can do what he likes and has no key
 
@@ -224,8 +261,8 @@ relay_down() {
 sctp_client relayed "$RELAY_PORT"
 for way in there back; do
   relay_up $way reorder
-  said=$(conform 300 --seed 3)
-  check_match "$way: messages in another order: 300 calls without a difference" '^no difference' "$said"
+  said=$(conform 100 --seed 3)
+  check_match "$way: messages in another order: 100 calls without a difference" '^no difference' "$said"
   check_match "$way: messages in another order: long blocks" '^as they went' "$(blocks 1 2>&1)"
   check_equal "$way: messages in another order: $FLIGHT_CALLS calls of 64 threads" \
     "64 threads, $FLIGHT_CALLS calls, wrong 0" "$("$flights" "$MODULE" sctp threads 64 "$FLIGHT_CALLS" 2>&1)"

@@ -199,6 +199,26 @@ BOOST_AUTO_TEST_CASE(listeners) {
   BOOST_TEST(only_error(dir, tcp("address = \"::1\" optional = yes"), 2, "transport = sctp"));
   BOOST_TEST(only_error(dir, one("path = \"/x\" peer-uid = yes optional = yes"), 2,
                         "belongs to a listener with address"));
+  const std::string sctp4 = "address = \"192.0.2.7\" transport = sctp security = gss also = ";
+  BOOST_TEST(only_error(dir, tcp("address = \"::1\" also = {\"::2\"}"), 2, "transport = sctp"));
+  BOOST_TEST(only_error(dir, tcp(sctp4 + "{\"hsm.example.org\"}"), 2, "not a literal"));
+  BOOST_TEST(only_error(dir, tcp(sctp4 + "{\"2001:db8::7\"}"), 2, "of another family"));
+  BOOST_TEST(only_error(dir, tcp(sctp4 + "{\"192.0.2.7\"}"), 2, "there already"));
+  BOOST_TEST(only_error(dir, tcp(sctp4 + "{\"192.0.2.8\", \"192.0.2.8\"}"), 2, "there already"));
+  BOOST_TEST(only_error(dir, tcp(sctp4 + "{\"0.0.0.0\"}"), 2, "is every address"));
+  BOOST_TEST(only_error(dir,
+                        tcp("address = \"0.0.0.0\" transport = sctp security = gss also = "
+                            "{\"192.0.2.8\"}"),
+                        2, "is every address"));
+  std::string many;
+  for (size_t i = 0; i < limits::kFurtherAddresses; i++)
+    many += "\"192.0.2." + std::to_string(100 + i) + "\", ";
+  BOOST_TEST(only_error(dir, tcp(sctp4 + "{" + many + "\"192.0.2.9\"}"), 2, "may be 15"));
+  LoadedConfig homes = load(dir, tcp(sctp4 + "{\"192.0.2.8\", \"198.51.100.7\"}"));
+  require_good(homes);
+  BOOST_TEST(homes.config->listeners[0].also ==
+             (std::vector<std::string>{"192.0.2.8", "198.51.100.7"}));
+  read_back(dir, *homes.config);
   const std::string both =
       tcp(sctp + "security = gss optional = yes") + "listener b { address = \"::1\" }\n";
   LoadedConfig on_both = load(dir, both); /* one address, one port, and two transports */
