@@ -80,10 +80,17 @@ struct Hello {
   uint32_t max_message = limits::kMessage; /* octets it takes */
   uint32_t max_pending = limits::kCallsPerConnection;
   uint64_t encodings = encoding_bit(Encoding::kDer);
-  std::vector<std::string> extensions; /* names; none is defined yet */
+  std::vector<std::string> extensions; /* names (PROTOCOL, Fewer round trips) */
 };
-/* This implementation: the rows that are carried, all encodings, the limits of limits.h. */
+/* This implementation: the rows that are carried, all encodings, the limits of limits.h, and the
+ * extensions below. */
 Hello own_hello();
+
+/* Names of extensions: what saves round trips, where both sides have it. */
+inline constexpr const char* kEagerExtension = "eager";
+inline constexpr const char* kSnapshotExtension = "snapshot";
+inline constexpr const char* kOutputLenExtension = "output-len";
+bool names_extension(const std::optional<Hello>& hello, const char* name);
 
 enum class FailureReason : uint8_t {
   kSyntax = 0,
@@ -105,6 +112,22 @@ struct Envelope {
   MessageId request; /* the answer repeats the call's */
   std::optional<Hello> hello;
   std::optional<Failure> failure; /* answers only */
+};
+
+/* Members that are no C arguments: what a return has for the calls that are expected next. */
+struct Ahead {
+  uint32_t eager = 0; /* what the call asked for: handles, or octets of values; 0: nothing */
+  /* C_FindObjectsInit */
+  bool found = false; /* the handles are there, though there may be none */
+  std::vector<CK_OBJECT_HANDLE> handles;
+  bool complete = false; /* and there are no more */
+  /*
+   * C_GetAttributeValue: values of attributes that have no buffer, by their position; pValue is
+   * nullptr where there is none. They are in the arena that the return was decoded with.
+   */
+  std::vector<CK_ATTRIBUTE> values;
+  /* An operation's Init: what the function that ends it would say to a length query. */
+  std::optional<CK_ULONG> output_len;
 };
 
 enum class CodecStatus : uint8_t {
@@ -138,17 +161,18 @@ CodecStatus decode_message(std::span<const uint8_t> der, CallArena* arena, Recei
  * The arguments of a received call; `row` is function_row(received.opcode). Output buffers are
  * CallArena::allocate_out, as large as the call says they are. kAnswer: *answer is the CK_RV that
  * the client gets (encode_answer), among them CKR_FUNCTION_NOT_SUPPORTED for rows not carried yet.
+ * *eager: what Ahead has by that name, as the client says it.
  */
 CodecStatus decode_call(const Received& received, const FunctionRow& row, CallArena* arena,
-                        Words* words, CK_RV* answer);
+                        Words* words, CK_RV* answer, uint32_t* eager = nullptr);
 
 /*
  * The return of a call, from words that decode_call made and a library (or unpack_reply) then wrote
  * to. Clears *out first. Results that have no form on the wire, or claim more than there was room
- * for, make it a C-Failed-Return with CKR_GENERAL_ERROR.
+ * for, make it a C-Failed-Return with CKR_GENERAL_ERROR. With ahead what is in it goes as well.
  */
 void encode_return(const FunctionRow& row, const Words& words, CK_RV rv, const Envelope& envelope,
-                   CallArena* arena, SecureBuffer* out);
+                   CallArena* arena, SecureBuffer* out, const Ahead* ahead = nullptr);
 
 /*
  * A C-Failed-Return for any opcode, known or not: with envelope.failure it tells of a message that
@@ -165,18 +189,21 @@ void encode_answer(uint32_t opcode, CK_RV rv, const Envelope& envelope, CallAren
  * CKR_ARGUMENTS_BAD for a number above 2^32-2, the code of an invalid handle for such a handle,
  * CKR_HOST_MEMORY beyond a limit, CKR_MECHANISM_PARAM_INVALID for a parameter of unknown layout,
  * CKR_FUNCTION_NOT_SUPPORTED for rows that are not carried. `arena` is scratch; it is not cleared
- * and may be the one that the words point into. Clears *out first.
+ * and may be the one that the words point into. Clears *out first. eager goes where the call has
+ * such a member, unless it is 0.
  */
 CK_RV encode_call(const FunctionRow& row, const Words& words, const Envelope& envelope,
-                  CallArena* arena, SecureBuffer* out);
+                  CallArena* arena, SecureBuffer* out, uint32_t eager = 0);
 
 /*
  * Writes a return into the memory that the words point to, as the library would have done, and
  * gives its CK_RV. kSyntax: it does not answer this call, offers more than there is room for, or is
  * success without what was asked for; nothing was written beyond any room, and the server is
- * broken. Call it only once for a call: lengths in the words' memory are the rooms.
+ * broken. Call it only once for a call: lengths in the words' memory are the rooms. With ahead,
+ * whose eager is what the call said, more than that is kSyntax as well; without, values that no
+ * buffer was offered for are, and other members are not looked at.
  */
 CodecStatus decode_return(const Received& received, const FunctionRow& row, const Words& words,
-                          CallArena* arena, CK_RV* rv);
+                          CallArena* arena, CK_RV* rv, Ahead* ahead = nullptr);
 
 }  // namespace mp11

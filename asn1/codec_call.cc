@@ -25,6 +25,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "ahead.h"
 #include "asn1c_memory.h"
 #include "envelope.h"
 #include "values.h"
@@ -414,7 +415,7 @@ class CallDecoder {
 }  // namespace
 
 CK_RV encode_call(const FunctionRow& row, const Words& words, const Envelope& envelope,
-                  CallArena* arena, SecureBuffer* out) {
+                  CallArena* arena, SecureBuffer* out, uint32_t eager) {
   out->clear();
   if (!carried(row)) return CKR_FUNCTION_NOT_SUPPORTED;
   const FunctionTypes& types = function_types(row);
@@ -422,13 +423,14 @@ CK_RV encode_call(const FunctionRow& row, const Words& words, const Envelope& en
   CallEncoder encoder(row, words, call, arena);
   CK_RV rv = encoder.encode();
   if (rv != CKR_OK) return rv;
+  put_eager(types, eager, call, arena);
   return encode_message(true, row.number, encoder.nulls(), types.call, call, envelope, arena, out)
              ? CKR_OK
              : CKR_HOST_MEMORY;
 }
 
 CodecStatus decode_call(const Received& received, const FunctionRow& row, CallArena* arena,
-                        Words* words, CK_RV* answer) {
+                        Words* words, CK_RV* answer, uint32_t* eager) {
   *words = Words{};
   *answer = CKR_FUNCTION_NOT_SUPPORTED;
   if (!received.call || received.opcode != row.number) return CodecStatus::kSyntax;
@@ -437,6 +439,7 @@ CodecStatus decode_call(const Received& received, const FunctionRow& row, CallAr
   const void* call =
       decode(function_types(row).call, received.opdata.data(), received.opdata.size());
   if (call == nullptr) return CodecStatus::kSyntax;
+  if (eager != nullptr) *eager = get_eager(function_types(row), call);
   *answer = CallDecoder(row, call, received.nulls, arena, words).decode();
   return *answer == CKR_OK ? CodecStatus::kOk : CodecStatus::kAnswer;
 }

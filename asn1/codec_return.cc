@@ -24,6 +24,7 @@
 /* Returns: encode_return and decode_return, each kind of result once in either direction. */
 #include <cstring>
 
+#include "ahead.h"
 #include "asn1c_memory.h"
 #include "envelope.h"
 #include "param_walk.h"
@@ -302,19 +303,20 @@ class ReturnDecoder {
 }  // namespace
 
 void encode_return(const FunctionRow& row, const Words& words, CK_RV rv, const Envelope& envelope,
-                   CallArena* arena, SecureBuffer* out) {
+                   CallArena* arena, SecureBuffer* out, const Ahead* ahead) {
   if (!carries_results(rv) || !carried(row))
     return encode_answer(row.number, rv, envelope, arena, out);
   const FunctionTypes& types = function_types(row);
   void* result = arena->allocate(size_of(types.result));
-  if (ReturnEncoder(row, words, rv, result, arena).encode() &&
-      encode_message(false, row.number, 0, types.result, result, envelope, arena, out))
-    return;
+  if (ReturnEncoder(row, words, rv, result, arena).encode()) {
+    if (ahead != nullptr) put_ahead(row, words, *ahead, result, arena);
+    if (encode_message(false, row.number, 0, types.result, result, envelope, arena, out)) return;
+  }
   encode_answer(row.number, CKR_GENERAL_ERROR, envelope, arena, out);
 }
 
 CodecStatus decode_return(const Received& received, const FunctionRow& row, const Words& words,
-                          CallArena* arena, CK_RV* rv) {
+                          CallArena* arena, CK_RV* rv, Ahead* ahead) {
   if (received.call || received.opcode != row.number) return CodecStatus::kSyntax;
   Asn1cMemory memory(arena, Asn1cMemory::limit_for(received.opdata.size()));
   if (!decode_retval(received, rv)) return CodecStatus::kSyntax;
@@ -323,6 +325,7 @@ CodecStatus decode_return(const Received& received, const FunctionRow& row, cons
   const void* result =
       decode(function_types(row).result, received.opdata.data(), received.opdata.size());
   if (result == nullptr) return CodecStatus::kSyntax;
+  if (ahead != nullptr && !get_ahead(row, words, result, ahead, arena)) return CodecStatus::kSyntax;
   return ReturnDecoder(row, result, *rv, words).decode() ? CodecStatus::kOk : CodecStatus::kSyntax;
 }
 

@@ -199,7 +199,12 @@ Hello own_hello() {
   hello.encodings = kAllEncodings;
   for (unsigned i = 0; i < kFunctions; i++)
     if (carried(kFunctionTable[i])) hello.functions.set(i);
+  hello.extensions = {kEagerExtension, kSnapshotExtension, kOutputLenExtension};
   return hello;
+}
+
+bool names_extension(const std::optional<Hello>& hello, const char* name) {
+  return hello && std::ranges::find(hello->extensions, name) != hello->extensions.end();
 }
 
 CodecStatus decode_message(std::span<const uint8_t> der, CallArena* arena, Received* received) {

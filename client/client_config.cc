@@ -124,6 +124,7 @@ constexpr Keyword kKeywords[] = {
      [](const std::string& v) -> std::string {
        return v == "der" || v == "xer" || v == "jer" ? "" : "write der, xer or jer";
      }},
+    {"eager", [](const std::string& v) { return choice_problem(v, "yes", "no"); }},
     {"owner", [](const std::string& v) { return number_problem(v, 0, UINT32_MAX - 1); }},
     {"log-level",
      [](const std::string& v) -> std::string {
@@ -192,7 +193,7 @@ int on_section(cfg_t* cfg, cfg_opt_t* option) {
   }
   if (strcmp(needed, "address") != 0) return 0;
   const bool local = strncmp(value, "unix:", 5) == 0;
-  for (const char* keyword : {"owner", "principal", "security", "sandbox", "encoding"}) {
+  for (const char* keyword : {"owner", "principal", "security", "sandbox", "encoding", "eager"}) {
     const bool for_local = strcmp(keyword, "owner") == 0;
     if (cfg_getstr(section, keyword) == nullptr || for_local == local) continue;
     cfg_error(cfg, "server %s: %s means nothing for %s; remove it", cfg_title(section), keyword,
@@ -223,10 +224,17 @@ struct Grammar {
     if (short_server) root[0] = WORD("server");
   }
   static constexpr int kNamed = CFGF_MULTI | CFGF_TITLE | CFGF_NO_TITLE_DUPES;
-  cfg_opt_t server[10] = {
-      WORD("address"),  WORD("principal"), WORD("security"),       WORD("sandbox"),
-      WORD("owner"),    WORD("deadline"),  WORD("deadline-start"), WORD("deadline-long"),
-      WORD("encoding"), CFG_END()};
+  cfg_opt_t server[11] = {WORD("address"),
+                          WORD("principal"),
+                          WORD("security"),
+                          WORD("sandbox"),
+                          WORD("owner"),
+                          WORD("deadline"),
+                          WORD("deadline-start"),
+                          WORD("deadline-long"),
+                          WORD("encoding"),
+                          WORD("eager"),
+                          CFG_END()};
   cfg_opt_t backend[14] = {WORD("module"),        LIST("environment"),
                            LIST("read"),          LIST("write"),
                            WORD("deadline"),      WORD("deadline-start"),
@@ -370,6 +378,7 @@ Result<BackendConfig> collect_server(cfg_t* section) {
   backend->principal = text_of(section, "principal");
   backend->security = text_of(section, "security", "");
   backend->encoding = text_of(section, "encoding", "der");
+  backend->eager = text_of(section, "eager", "yes") == "yes";
   backend->owner = number_of(section, "owner", 0);
   backend->landlock = text_of(section, "sandbox", "full") == "full";
   return backend;

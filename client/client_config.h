@@ -76,6 +76,7 @@ struct BackendConfig {
   std::string principal; /* empty: pkcs11/HOST in the realm that Kerberos finds */
   std::string security;  /* kdh or gss; empty: kdh, and gss where that is not possible */
   std::string encoding;  /* of messages: der, xer, jer */
+  bool eager = true;     /* saves round trips */
 
   /* kLocal */
   std::string path;

@@ -152,6 +152,7 @@ std::string start_block_text(const BackendConfig& backend) {
     if (!backend.principal.empty()) text += "principal=" + backend.principal + "\n";
     if (backend.encoding == "xer" || backend.encoding == "jer")
       text += "encoding=" + backend.encoding + "\n";
+    if (!backend.eager) text += "eager=no\n";
     text += "deadline=" + std::to_string(remote_deadline_s(backend.deadline_start_s)) + "\n";
     return text;
   }

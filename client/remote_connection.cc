@@ -52,11 +52,12 @@ FrameLimits frame_limits(Encoding encoding, const FrameForm& form) {
 }  // namespace
 
 RemoteConnection::RemoteConnection(Channel* application, std::unique_ptr<PeerStream> server,
-                                   Encoding encoding, int owner)
+                                   Encoding encoding, int owner, bool eager)
     : application_(application),
       server_(std::move(server)),
       encoding_(encoding),
       owner_(owner),
+      eager_(eager),
       frames_(frame_limits(encoding, server_->form())) {}
 
 void RemoteConnection::run(Message* first) {
@@ -64,6 +65,7 @@ void RemoteConnection::run(Message* first) {
   first->clear();
   while (!application_gone_ && !server_->ended()) {
     bool progress = pump_application();
+    progress |= pump_held();
     progress |= pump_output();
     progress |= pump_server();
     if (finalized_ && replying_.empty()) return;
@@ -81,12 +83,105 @@ void RemoteConnection::take_call(const Message& message) {
   call->arena.clear();
   if (call->row == nullptr || !unpack_call(*call->row, message, &call->arena, &call->words))
     fatal("the application's channel carries a call that cannot be understood");
+  call->purpose = Call::Purpose::kApplication;
+  call->asking.row = call->row;
+  call->asking.words = &call->words;
+  answer_or_send(call);
+  if (call->row->number == kC_Initialize && call->state == Call::State::kSending && eager_ &&
+      keeps_order())
+    ask_snapshot();
+}
+
+/* Whether what is sent now arrives before what is sent later. */
+bool RemoteConnection::keeps_order() const { return !server_->form().placed; }
+
+void RemoteConnection::answer_or_send(Call* call) {
+  if (answer_of_picture(call)) return;
+  const bool may_post =
+      keeps_order() && std::ranges::count(calls_, Call::State::kFree, &Call::state) > 1;
+  const Foresight::Way way = foresight_.take(&call->asking, may_post, Waiter::now_ns());
+  CK_RV rv = call->asking.answer;
+  if (way == Foresight::Way::kServer) rv = send_call(call);
+  if (call->state == Call::State::kSending) return;
+  if (way == Foresight::Way::kServer) foresight_.withdraw(&call->asking);
+  give_reply(call, rv);
+  if (way == Foresight::Way::kBoth) post_call(*call->row, call->words);
+}
+
+/* Or it waits for one. */
+bool RemoteConnection::answer_of_picture(Call* call) {
+  CK_RV rv = CKR_OK;
+  switch (picture_.take(*call->row, call->words, Waiter::now_ns(), &rv)) {
+    case SlotPicture::Says::kNothing:
+      return false;
+    case SlotPicture::Says::kWait:
+      call->state = Call::State::kHeld;
+      return true;
+    case SlotPicture::Says::kAnswer:
+      give_reply(call, rv);
+      return true;
+  }
+  return false;
+}
+
+/* Calls that wait for a snapshot: it has come, or they have waited for long enough. */
+bool RemoteConnection::pump_held() {
+  if (Waiter::now_ns() < picture_.due_ns()) return false;
+  bool progress = false;
+  for (Call& call : calls_) {
+    if (call.state != Call::State::kHeld) continue;
+    answer_or_send(&call);
+    progress = true;
+  }
+  return progress;
+}
+
+/* A call of which only numbers are carried, and whose return is for nobody. */
+void RemoteConnection::post_call(const FunctionRow& row, const Words& words) {
+  Call* call = free_call();
+  call->purpose = Call::Purpose::kPosted;
+  call->row = &row;
+  call->words = words;
+  call->arena.clear();
+  (void)send_call(call); /* the worst is that the server does not learn that a search has ended */
+}
+
+/* Right behind C_Initialize, if it then arrives behind it, so before there is a hello from the
+ * server: one that has no snapshots says so. */
+void RemoteConnection::ask_snapshot() {
+  Call* call = free_call();
+  if (call == nullptr) return;
+  call->purpose = Call::Purpose::kSnapshot;
+  call->row = nullptr;
+  call->arena.clear();
   call->number = next_number_++;
   Envelope envelope;
   envelope.request = id_of_number(call->number);
-  if (!said_hello_) envelope.hello = own_hello();
-  CK_RV rv = encode_call(*call->row, call->words, envelope, &call->arena, &call->octets);
-  if (rv == CKR_OK && encoding_ != Encoding::kDer) {
+  encode_snapshot_call(envelope, &call->arena, &call->octets);
+  if (begin_sending(call) == CKR_OK) picture_.asked(Waiter::now_ns());
+}
+
+/* Unless CKR_OK, it does not go, and that is its answer. */
+CK_RV RemoteConnection::send_call(Call* call) {
+  call->number = next_number_++;
+  Envelope envelope;
+  envelope.request = id_of_number(call->number);
+  if (!said_hello_) {
+    envelope.hello = own_hello();
+    if (!eager_) envelope.hello->extensions.clear();
+  }
+  const bool posted = call->purpose == Call::Purpose::kPosted;
+  const uint32_t eager = posted ? 0 : call->asking.ahead.eager;
+  CK_RV rv = encode_call(*call->row, call->words, envelope, &call->arena, &call->octets, eager);
+  if (rv == CKR_OK) rv = begin_sending(call);
+  if (rv == CKR_OK) said_hello_ = true;
+  return rv;
+}
+
+/* What is in octets, DER. */
+CK_RV RemoteConnection::begin_sending(Call* call) {
+  CK_RV rv = CKR_OK;
+  if (encoding_ != Encoding::kDer) {
     if (!der_to_text(encoding_, call->octets.span(), &call->arena, &text_))
       rv = CKR_ARGUMENTS_BAD; /* a text of the application's that has no form in it */
     else if (text_.size() > limits::kMessage)
@@ -95,14 +190,11 @@ void RemoteConnection::take_call(const Message& message) {
       call->octets.swap(text_);
     text_.clear();
   }
-  if (rv != CKR_OK) {
-    give_reply(call, rv);
-    return;
-  }
-  said_hello_ = true;
+  if (rv != CKR_OK) return rv;
   call->state = Call::State::kSending;
   call->rest = {call->number, call->octets.span()};
   sending_.push_back(call);
+  return CKR_OK;
 }
 
 void RemoteConnection::give_reply(Call* call, CK_RV rv) {
@@ -127,8 +219,7 @@ bool RemoteConnection::pump_application() {
     reply_sent_ = 0;
     if (call->row->number == kC_Finalize && call->reply.rec.rv == CKR_OK) finalized_ = true;
     call->reply.clear();
-    call->arena.clear();
-    call->state = Call::State::kFree;
+    free(call);
     progress = true;
   }
   while (free_call() != nullptr) {
@@ -184,7 +275,7 @@ bool RemoteConnection::pump_server() {
     const bool fits = take_message(number);
     message_.clear(); /* at once: it may be long until the next message is swapped in */
     if (!fits) {
-      server_->end("the server sent a return that fits no call");
+      server_->end("the server sent a return that fits no call, or has what no call asked for");
       break;
     }
   }
@@ -215,16 +306,49 @@ bool RemoteConnection::take_return(uint32_t number, std::span<const uint8_t> der
   if (decode_message(der, &it->arena, &received) != CodecStatus::kOk || received.call ||
       !(received.envelope.request == id_of_number(number)))
     return false;
-  if (received.envelope.failure)
-    log_error("the server could not take a call of %s: reason %u, %s", it->row->name,
-              received.envelope.failure->reason, received.envelope.failure->detail.c_str());
+  if (received.envelope.hello && eager_)
+    foresight_.use(names_extension(received.envelope.hello, kEagerExtension),
+                   names_extension(received.envelope.hello, kOutputLenExtension));
+  if (it->purpose == Call::Purpose::kSnapshot) return take_snapshot(received, &*it);
   CK_RV rv = CKR_GENERAL_ERROR;
-  if (!received.envelope.failure &&
-      decode_return(received, *it->row, it->words, &it->arena, &rv) != CodecStatus::kOk)
-    return false;
-  pace_.took(it->row->number, Waiter::now_ns() - it->sent_ns);
+  if (!results_of(received, &*it, &rv)) return false;
+  const uint64_t now = Waiter::now_ns();
+  pace_.took(it->row->number, now - it->sent_ns);
+  if (it->purpose == Call::Purpose::kPosted) {
+    free(&*it);
+    return true;
+  }
+  if (it->row->number == kC_Initialize) {
+    picture_.begins(now);
+    if (rv == CKR_OK && eager_ && !keeps_order()) ask_snapshot();
+  }
+  foresight_.came(&it->asking, rv, now);
   give_reply(&*it, rv);
   return true;
+}
+
+bool RemoteConnection::take_snapshot(const Received& received, Call* call) {
+  Snapshot snapshot;
+  const CodecStatus status = decode_snapshot(received, &call->arena, &snapshot);
+  if (status != CodecStatus::kOk && status != CodecStatus::kAnswer) return false;
+  if (status == CodecStatus::kOk)
+    picture_.came(std::move(snapshot));
+  else
+    picture_.came(std::nullopt);
+  free(call);
+  return true;
+}
+
+/* What a return says; after a failure *rv stays. */
+bool RemoteConnection::results_of(const Received& received, Call* call, CK_RV* rv) {
+  if (received.envelope.failure) {
+    log_error("the server could not take a call of %s: reason %u, %s", call->row->name,
+              received.envelope.failure->reason, received.envelope.failure->detail.c_str());
+    return true;
+  }
+  return decode_return(received, *call->row, call->words, &call->arena, rv,
+                       call->purpose == Call::Purpose::kPosted ? nullptr : &call->asking.ahead) ==
+         CodecStatus::kOk;
 }
 
 /* Nothing to do: a few looks at both sides with a yield between, then poll. */
@@ -242,6 +366,10 @@ void RemoteConnection::sleep() {
   if (server_->unwritten() != 0) fds[0].events |= POLLOUT;
   uint64_t longest = replying_.empty() ? UINT64_MAX : kRoomSliceNs;
   if (nap != 0) longest = std::min(longest, nap);
+  const uint64_t now = Waiter::now_ns(), old = foresight_.expire(now);
+  if (old != UINT64_MAX) longest = std::min(longest, old - std::min(now, old));
+  const uint64_t due = picture_.due_ns();
+  if (due > now) longest = std::min(longest, due - now);
   wait_for_events(fds, armed ? longest : 0);
   if (application_->disarm() == ChannelStatus::kClosed && !application_->readable())
     application_gone_ = true;
@@ -254,7 +382,7 @@ uint64_t RemoteConnection::expected_ns() const {
   uint64_t next = UINT64_MAX;
   for (const Call& call : calls_) {
     if (call.state != Call::State::kSent) continue;
-    const uint64_t usual = pace_.expected_ns(call.row->number);
+    const uint64_t usual = call.row == nullptr ? 0 : pace_.expected_ns(call.row->number);
     next = std::min(next, usual == 0 ? 0 : call.sent_ns + usual);
   }
   return next == UINT64_MAX ? 0 : next;
@@ -264,6 +392,12 @@ RemoteConnection::Call* RemoteConnection::free_call() {
   for (Call& call : calls_)
     if (call.state == Call::State::kFree) return &call;
   return nullptr;
+}
+
+void RemoteConnection::free(Call* call) {
+  call->octets.clear();
+  call->arena.clear();
+  call->state = Call::State::kFree;
 }
 
 }  // namespace mp11

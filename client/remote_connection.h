@@ -38,17 +38,22 @@
 
 #include "channel.h"
 #include "codec.h"
+#include "foresight.h"
 #include "frames.h"
 #include "peer_stream.h"
+#include "slot_picture.h"
 #include "text.h"
 
 namespace mp11 {
 
 class RemoteConnection {
  public:
-  /* owner: a descriptor that becomes readable when the application has ended, or -1. */
+  /*
+   * owner: a descriptor that becomes readable when the application has ended, or -1. eager: to
+   * save round trips, where the server does (PROTOCOL).
+   */
   RemoteConnection(Channel* application, std::unique_ptr<PeerStream> server, Encoding encoding,
-                   int owner);
+                   int owner, bool eager);
 
   /* Serves until either side goes, or C_Finalize has returned; `first` is the call already taken.
    */
@@ -58,13 +63,17 @@ class RemoteConnection {
 
  private:
   struct Call {
-    enum class State { kFree, kSending, kSent, kReplying };
+    enum class State { kFree, kHeld, kSending, kSent, kReplying };
+    /* A posted one has been answered already. */
+    enum class Purpose { kApplication, kPosted, kSnapshot };
     State state = State::kFree;
     uint64_t id = 0;     /* of the application's message */
     uint32_t number = 0; /* of ours */
     uint64_t sent_ns = 0;
-    const FunctionRow* row = nullptr;
+    Purpose purpose = Purpose::kApplication;
+    const FunctionRow* row = nullptr; /* none of a snapshot */
     Words words;
+    Foresight::Asking asking;
     CallArena arena;
     SecureBuffer octets; /* in encoding_ */
     FrameSource rest;    /* of octets */
@@ -72,20 +81,34 @@ class RemoteConnection {
   };
 
   void take_call(const Message& message);
+  void answer_or_send(Call* call);
+  bool answer_of_picture(Call* call);
+  bool pump_held();
+  void post_call(const FunctionRow& row, const Words& words);
+  void ask_snapshot();
+  bool keeps_order() const;
+  CK_RV send_call(Call* call);
+  CK_RV begin_sending(Call* call);
   void give_reply(Call* call, CK_RV rv);
   bool pump_application();
   bool pump_server();
   bool pump_output();
   bool take_message(uint32_t number);
   bool take_return(uint32_t number, std::span<const uint8_t> der);
+  bool take_snapshot(const Received& received, Call* call);
+  bool results_of(const Received& received, Call* call, CK_RV* rv);
   void sleep();
   uint64_t expected_ns() const;
   Call* free_call();
+  void free(Call* call);
 
   Channel* application_;
   std::unique_ptr<PeerStream> server_;
   const Encoding encoding_; /* of messages in both directions */
   int owner_;
+  const bool eager_;
+  Foresight foresight_;
+  SlotPicture picture_;
   FrameReader frames_;
   std::array<Call, limits::kCallsPerConnection> calls_;
   std::deque<Call*> sending_;

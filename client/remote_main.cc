@@ -210,7 +210,7 @@ int serve(const RemoteStart& start, std::unique_ptr<KeytabTickets> tickets) {
   }
   close_sandbox(start);
   auto connection = std::make_unique<RemoteConnection>(channel->get(), std::move(*connected),
-                                                       start.encoding, start.owner ? kOwner : -1);
+                                                       start.encoding, start.owner ? kOwner : -1, start.eager);
   connection->run(&call);
   if (connection->reason() != nullptr)
     log_error("%s: %s", start.name.c_str(), connection->reason());

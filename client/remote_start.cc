@@ -89,6 +89,7 @@ bool parse_key(std::string_view key, std::string_view value, RemoteStart* start)
     start->encoding = encoding.value_or(Encoding::kDer);
     return encoding.has_value();
   }
+  if (key == "eager") return parse_choice(value, "yes", "no", &start->eager);
   if (key == "deadline") {
     uint64_t number = 0;
     if (!parse_number(value, kMostDeadline, &number) || number == 0) return false;

@@ -31,6 +31,7 @@
  *   security=any|kdh|gss  how it is protected; any: kdh, and gss where that is not possible
  *   principal=NAME      of its service; default pkcs11/HOST
  *   encoding=der|xer|jer of messages; default der
+ *   eager=yes|no        to save round trips, where the server does; default yes
  *   deadline=SECONDS    for name, connection and authentication together; default 20
  *   sandbox=full|seccomp-only
  *   owner=pidfd|none    descriptor 5 is a pidfd of the application; end when that ends
@@ -67,6 +68,7 @@ struct RemoteStart {
   std::string principal;
   std::optional<Security> security; /* nothing: any */
   Encoding encoding = Encoding::kDer;
+  bool eager = true;
   uint32_t deadline_s = 20;
   bool landlock_may_be_absent = false;
   bool owner = false;

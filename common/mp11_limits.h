@@ -62,6 +62,16 @@ inline constexpr size_t kPartialOctets = 2 * kMessage;
  * more are taken: else a client that reads no returns has a GiB of memory in each process behind.
  */
 inline constexpr size_t kPendingOctets = 2 * kMessage;
+/*
+ * What comes ahead of calls that were not made yet (PROTOCOL, Fewer round trips): handles of a search,
+ * which most have fewer than, and each of which costs a library that is filtered a call; octets of
+ * an object's values, certificates and chains of them among them. Slots and mechanisms of a
+ * snapshot: as many as fit into one message, and a client that sees more asks for those it wants.
+ */
+inline constexpr uint32_t kEagerHandles = 256;
+inline constexpr uint32_t kEagerOctets = 64u << 10;
+inline constexpr size_t kSnapshotSlots = 64;
+inline constexpr size_t kSnapshotMechanisms = 4096;
 /* Depth and values of one DER message: what a decoder can be made to allocate (PROTOCOL, Limits).
  */
 inline constexpr size_t kDerDepth = 24;

@@ -32,6 +32,8 @@
 
 #include "log.h"
 #include "net_handshake.h"
+#include "p11_looks.h"
+#include "snapshot.h"
 
 namespace mp11 {
 namespace {
@@ -179,7 +181,9 @@ bool NetConnection::take_message(uint32_t number, std::span<const uint8_t> octet
   active_ns_ = Waiter::now_ns();
   call->arena.clear();
   call->number = number;
+  call->opcode = 0;
   call->row = nullptr;
+  call->compound.reset();
   call->envelope = Envelope{};
   call->encoding = encoding_of(octets[0]).value_or(Encoding::kDer);
   if ((start_.encodings & encoding_bit(call->encoding)) == 0) {
@@ -224,6 +228,9 @@ bool NetConnection::take_call(Call* call, std::span<const uint8_t> der) {
     call->envelope.hello = own_hello();
     call->envelope.hello->encodings &= start_.encodings;
     said_hello_ = true;
+    eager_ = names_extension(received.envelope.hello, kEagerExtension);
+    snapshots_ = names_extension(received.envelope.hello, kSnapshotExtension);
+    lengths_ = names_extension(received.envelope.hello, kOutputLenExtension);
   }
   if (status == CodecStatus::kOk && !received.call) status = CodecStatus::kSyntax;
   if (status == CodecStatus::kVersion) {
@@ -239,23 +246,22 @@ bool NetConnection::take_call(Call* call, std::span<const uint8_t> der) {
              der_error_text(received.shape));
     return break_off(call, der_error_text(received.shape));
   }
+  call->opcode = received.opcode;
   call->row = function_row(received.opcode);
+  if (received.opcode == kSnapshotOpcode && snapshots_) return take_snapshot(call, received);
   if (call->row == nullptr) {
     give_failure(call, FailureReason::kOpcode, "", received.opcode, CKR_FUNCTION_NOT_SUPPORTED);
     return true;
   }
   CK_RV rv = CKR_OK;
-  status = decode_call(received, *call->row, &call->arena, &call->words, &rv);
-  call->held = der.size() + call->arena.size();
+  uint32_t eager = 0;
+  status = decode_call(received, *call->row, &call->arena, &call->words, &rv, &eager);
+  if (status == CodecStatus::kOk) call->compound = compound_of(*call, eager);
+  call->held = der.size() + call->arena.size() + (call->compound ? call->compound->most() : 0);
   pending_ += call->held;
   if (status == CodecStatus::kOk) {
-    rv = pack_call(*call->row, call->words, &call->request);
-    if (rv == CKR_OK) {
-      call->request.rec.id = call->id = next_id_++;
-      call->state = Call::State::kQueued;
-      to_monitor_.push_back(call);
-      return true;
-    }
+    rv = ask_monitor(call, {call->row, call->words});
+    if (rv == CKR_OK) return true;
     status = CodecStatus::kAnswer;
   }
   if (status == CodecStatus::kAnswer) {
@@ -282,8 +288,7 @@ void NetConnection::give_answer(Call* call) {
     /* What the client gets is what it would have got in DER; or, where that has no form as text
      * (labels with characters that XML has not), that there is something, but not what. */
     if (!der_to_text(call->encoding, call->answer.span(), &call->arena, &text_)) {
-      encode_answer(call->row != nullptr ? call->row->number : 0, CKR_GENERAL_ERROR, call->envelope,
-                    &call->arena, &call->answer);
+      encode_answer(call->opcode, CKR_GENERAL_ERROR, call->envelope, &call->arena, &call->answer);
       if (!der_to_text(call->encoding, call->answer.span(), &call->arena, &text_))
         fatal("connection %llu: a failure that has no form as text", number_);
     }
@@ -301,8 +306,96 @@ void NetConnection::give_answer(Call* call) {
 
 /* ---- the monitor ---- */
 
+/* Unless CKR_OK, it cannot be asked. */
+CK_RV NetConnection::ask_monitor(Call* call, const Compound::Step& step) {
+  const CK_RV rv = pack_call(*step.row, step.words, &call->request);
+  if (rv != CKR_OK) return rv;
+  call->step = step;
+  call->request.rec.id = call->id = next_id_++;
+  call->state = Call::State::kQueued;
+  to_monitor_.push_back(call);
+  return CKR_OK;
+}
+
+/* reply_, to a call or to one of its further steps. */
+void NetConnection::take_reply() {
+  auto it = std::find_if(calls_.begin(), calls_.end(), [&](const Call& call) {
+    return call.state == Call::State::kAtMonitor && call.id == reply_.rec.id;
+  });
+  if (it == calls_.end() || reply_.rec.function != it->step.row->number)
+    fatal("connection %llu: a reply that fits no call", number_);
+  Call* call = &*it;
+  const FunctionRow& row = *call->step.row;
+  pace_.took(row.number, Waiter::now_ns() - call->sent_ns);
+  /* The monitor looks at handles, not at octets: a library that lies about those spoils one call.
+   */
+  const bool understood = unpack_reply(row, reply_, call->step.words);
+  const CK_RV rv = understood ? static_cast<CK_RV>(reply_.rec.rv) : CKR_DEVICE_ERROR;
+  if (!understood)
+    log_error("connection %llu: a library's results of %s cannot be understood", number_, row.name);
+  reply_.clear();
+  if (call->compound) return go_on(call, rv);
+  encode_return(*call->row, call->words, rv, call->envelope, &call->arena, &call->answer);
+  give_answer(call);
+}
+
+/* The next step of a compound, whose last returned so, or its answer. */
+void NetConnection::go_on(Call* call, CK_RV rv) {
+  while (const std::optional<Compound::Step> step = call->compound->next(rv, &call->arena)) {
+    rv = ask_monitor(call, *step);
+    if (rv == CKR_OK) return;
+  }
+  call->compound->finish(call->envelope, &call->arena, &call->answer);
+  call->compound.reset();
+  give_answer(call);
+}
+
+/* What a call is with what its client has asked for; nullptr: itself. */
+std::unique_ptr<Compound> NetConnection::compound_of(const Call& call, uint32_t eager) {
+  if (!only_looks(*call.row)) key_lengths_.changed();
+  std::unique_ptr<Compound> compound;
+  if (eager_) compound = compound_for(*call.row, call.words, eager);
+  if (!compound && lengths_) compound = length_compound(*call.row, call.words, &key_lengths_);
+  return compound;
+}
+
+/* Of the opcode that is none of PKCS #11's. One at a time, behind C_Initialize. */
+bool NetConnection::take_snapshot(Call* call, const Received& received) {
+  bool token_present = false;
+  if (!decode_snapshot_call(received, &call->arena, &token_present)) {
+    give_failure(call, FailureReason::kSyntax, "", kSnapshotOpcode, CKR_GENERAL_ERROR);
+    last_words_ = true;
+    return false;
+  }
+  const bool busy = std::ranges::any_of(
+      calls_, [](const Call& other) { return other.row == nullptr && other.compound != nullptr; });
+  if (busy) {
+    give_failure(call, FailureReason::kBusy, "one snapshot at a time", kSnapshotOpcode,
+                 CKR_GENERAL_ERROR);
+    return true;
+  }
+  call->compound = snapshot_compound(token_present, Waiter::now_ns());
+  call->held = call->arena.size() + call->compound->most();
+  pending_ += call->held;
+  call->state = Call::State::kHeld;
+  return true;
+}
+
+/* Not before the library that it is of is there. */
+bool NetConnection::start_snapshot() {
+  auto held = std::ranges::find(calls_, Call::State::kHeld, &Call::state);
+  if (held == calls_.end()) return false;
+  const bool initializing = std::ranges::any_of(calls_, [](const Call& call) {
+    return (call.state == Call::State::kQueued || call.state == Call::State::kAtMonitor) &&
+           call.step.row->number == kC_Initialize;
+  });
+  if (initializing) return false;
+  go_on(&*held, CKR_OK);
+  return true;
+}
+
 bool NetConnection::pump_monitor() {
-  bool progress = false;
+  bool progress = start_snapshot();
   while (!to_monitor_.empty()) {
     Call* call = to_monitor_.front();
     ChannelStatus status = monitor_->try_send(call->request, &sent_);
@@ -325,24 +418,7 @@ bool NetConnection::pump_monitor() {
       client_->end("its monitor has ended");
       return true;
     }
-    auto it = std::find_if(calls_.begin(), calls_.end(), [&](const Call& call) {
-      return call.state == Call::State::kAtMonitor && call.id == reply_.rec.id;
-    });
-    if (it == calls_.end() || reply_.rec.function != it->row->number)
-      fatal("connection %llu: a reply that fits no call", number_);
-    pace_.took(it->row->number, Waiter::now_ns() - it->sent_ns);
-    /* The monitor looks at handles, not at octets: a library that lies about those spoils one call.
-     */
-    if (unpack_reply(*it->row, reply_, it->words)) {
-      encode_return(*it->row, it->words, static_cast<CK_RV>(reply_.rec.rv), it->envelope,
-                    &it->arena, &it->answer);
-    } else {
-      log_error("connection %llu: a library's results of %s cannot be understood", number_,
-                it->row->name);
-      encode_answer(it->row->number, CKR_DEVICE_ERROR, it->envelope, &it->arena, &it->answer);
-    }
-    reply_.clear();
-    give_answer(&*it);
+    take_reply();
     progress = true;
   }
 }
@@ -422,7 +498,7 @@ uint64_t NetConnection::expected_ns() const {
   uint64_t next = UINT64_MAX;
   for (const Call& call : calls_) {
     if (call.state != Call::State::kAtMonitor) continue;
-    const uint64_t usual = pace_.expected_ns(call.row->number);
+    const uint64_t usual = pace_.expected_ns(call.step.row->number);
     next = std::min(next, usual == 0 ? 0 : call.sent_ns + usual);
   }
   return next == UINT64_MAX ? 0 : next;

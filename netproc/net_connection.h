@@ -38,6 +38,7 @@
 
 #include "channel.h"
 #include "codec.h"
+#include "compound_length.h"
 #include "frames.h"
 #include "peer_stream.h"
 #include "record_io.h"
@@ -61,14 +62,17 @@ class NetConnection {
 
   /* One call of the client, from decoding to its return's last fragment. */
   struct Call {
-    enum class State { kFree, kQueued, kAtMonitor, kReturning };
+    enum class State { kFree, kHeld, kQueued, kAtMonitor, kReturning };
     State state = State::kFree;
     uint64_t id = 0;     /* on the monitor's channel */
     uint32_t number = 0; /* of the message */
     Encoding encoding = Encoding::kDer;
     uint64_t sent_ns = 0; /* to the monitor */
+    uint32_t opcode = 0;
     const FunctionRow* row = nullptr;
     Words words;
+    std::unique_ptr<Compound> compound; /* the call and what goes with it; or it is a single one */
+    Compound::Step step;                /* the one that the monitor has */
     Envelope envelope;
     CallArena arena;
     Message request;
@@ -84,6 +88,12 @@ class NetConnection {
   bool take_line(std::span<const uint8_t> rest);
   bool take_message(uint32_t number, std::span<const uint8_t> octets);
   bool take_call(Call* call, std::span<const uint8_t> der);
+  CK_RV ask_monitor(Call* call, const Compound::Step& step);
+  std::unique_ptr<Compound> compound_of(const Call& call, uint32_t eager);
+  bool take_snapshot(Call* call, const Received& received);
+  bool start_snapshot();
+  void take_reply();
+  void go_on(Call* call, CK_RV rv);
   bool break_off(Call* call, const char* why);
   void give_answer(Call* call);
   void give_failure(Call* call, FailureReason reason, const char* detail, uint32_t opcode,
@@ -112,12 +122,16 @@ class NetConnection {
   std::deque<Call*> returning_;
   Message reply_;
   SecureBuffer fragment_;
+  KeyLengths key_lengths_;
   size_t pending_ = 0; /* octets of calls, and of the room that they ask for */
   uint64_t next_id_ = 1;
   uint64_t active_ns_ = 0; /* last message in either direction */
   Waiter waiter_;
   Pace pace_;
   bool said_hello_ = false;
+  bool eager_ = false; /* extensions that the client has */
+  bool snapshots_ = false;
+  bool lengths_ = false;
   bool last_words_ = false; /* a failure is on its way; then the end */
 };
 

@@ -30,12 +30,18 @@
 #include "der_mutator.h"
 #include "fuzz.h"
 #include "samples.h"
+#include "snapshot.h"
 
 namespace {
 
 using namespace mp11;
 
 constexpr size_t kHead = 3; /* octets of the input that choose the call */
+
+/* In the octet that chooses the variant: what is ahead is asked for, much of it or little. */
+constexpr unsigned kAhead = 0x40, kLittle = 0x80;
+/* In the octet that chooses the function: the return to a snapshot. */
+constexpr unsigned kSnapshot = 255;
 
 struct Answered {
   CodecStatus status = CodecStatus::kSyntax;
@@ -51,12 +57,30 @@ Answered decode(const FunctionRow& row, unsigned variant, unsigned mechanism,
   answered.status = decode_message(der, &arena, &received);
   if (answered.status != CodecStatus::kOk) return answered;
   Words words;
-  fuzz::sample_call(row, variant, mechanism, &memory, &words);
-  answered.status = decode_return(received, row, words, &arena, &answered.rv);
+  fuzz::sample_call(row, variant & ~(kAhead | kLittle), mechanism, &memory, &words);
+  Ahead ahead;
+  Ahead* asked = variant & kAhead ? &ahead : nullptr;
+  ahead.eager = variant & kLittle ? 2 : 1000;
+  answered.status = decode_return(received, row, words, &arena, &answered.rv, asked);
+  FUZZ_REQUIRE(answered.status != CodecStatus::kOk || ahead.handles.size() <= ahead.eager);
   if (answered.status != CodecStatus::kOk) return answered;
   FUZZ_REQUIRE(!received.call);
   CallArena scratch;
-  encode_return(row, words, answered.rv, received.envelope, &scratch, &answered.again);
+  encode_return(row, words, answered.rv, received.envelope, &scratch, &answered.again, asked);
+  return answered;
+}
+
+Answered decode_picture(std::span<const uint8_t> der) {
+  CallArena arena;
+  Received received;
+  Answered answered;
+  Snapshot snapshot;
+  answered.status = decode_message(der, &arena, &received);
+  if (answered.status != CodecStatus::kOk) return answered;
+  answered.status = decode_snapshot(received, &arena, &snapshot);
+  if (answered.status != CodecStatus::kOk) return answered;
+  FUZZ_REQUIRE(snapshot.slots.size() <= limits::kSnapshotSlots);
+  encode_snapshot(snapshot, received.envelope, &arena, &answered.again);
   return answered;
 }
 
@@ -75,12 +99,15 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   static const bool started = (codec_start(), true);
   (void)started;
   fuzz::Input in(data, size);
-  const FunctionRow& row = kFunctionTable[in.u8() % kFunctions240];
-  const unsigned variant = in.u8(), mechanism = in.u8();
-  if (!carried(row)) return 0;
-  Answered first = decode(row, variant, mechanism, in.rest());
+  const unsigned function = in.u8(), variant = in.u8(), mechanism = in.u8();
+  const FunctionRow& row = kFunctionTable[function % kFunctions240];
+  if (function != kSnapshot && !carried(row)) return 0;
+  auto answer = [&](std::span<const uint8_t> der) {
+    return function == kSnapshot ? decode_picture(der) : decode(row, variant, mechanism, der);
+  };
+  Answered first = answer(in.rest());
   if (first.status != CodecStatus::kOk) return 0;
-  Answered second = decode(row, variant, mechanism, first.again.span());
+  Answered second = answer(first.again.span());
   FUZZ_REQUIRE(second.status == CodecStatus::kOk && second.rv == first.rv);
   FUZZ_REQUIRE(std::ranges::equal(second.again.span(), first.again.span()));
   return 0;

@@ -37,6 +37,7 @@
 #include "fuzz.h"
 #include "p11_params.h"
 #include "samples.h"
+#include "snapshot.h"
 
 namespace {
 
@@ -101,6 +102,45 @@ void add_call(const FunctionRow& row, unsigned variant, unsigned mechanism, Corp
   marshal->add(head, reply.bytes.span());
 }
 
+/* Returns with what comes ahead of calls, and a snapshot (fuzz_return.cc). */
+void add_ahead(Corpus* returns) {
+  CallArena arena, scratch;
+  SecureBuffer octets;
+  Ahead ahead;
+  ahead.found = ahead.complete = true;
+  ahead.handles = {1, 2};
+  ahead.output_len = 256;
+  auto add = [&](FunctionNumber function, unsigned variant) {
+    Words words;
+    const FunctionRow& row = kFunctionTable[function];
+    fuzz::sample_call(row, variant, 0, &arena, &words);
+    ahead.values.clear();
+    if (function == kC_GetAttributeValue) {
+      auto* asked = reinterpret_cast<CK_ATTRIBUTE*>(words.w[2]);
+      for (CK_ULONG i = 0; i < words.w[3]; i++) {
+        asked[i].ulValueLen = sizeof(CK_ULONG);
+        ahead.values.push_back(
+            {asked[i].type, arena.allocate_out(sizeof(CK_ULONG)), sizeof(CK_ULONG)});
+      }
+    }
+    encode_return(row, words, CKR_OK, envelope(false), &scratch, &octets, &ahead);
+    for (const unsigned ask : {0x40u, 0xc0u})
+      returns->add({static_cast<uint8_t>(function), static_cast<uint8_t>(variant | ask), 0},
+                   octets.span());
+  };
+  add(kC_FindObjectsInit, 0);
+  add(kC_SignInit, 0);
+  add(kC_GetAttributeValue, 2);
+  Snapshot snapshot;
+  snapshot.slots.resize(2);
+  snapshot.slots[1].id = 1;
+  snapshot.slots[1].token.emplace();
+  snapshot.slots[1].mechanisms = {CKM_RSA_PKCS};
+  snapshot.slots[1].infos.resize(1);
+  encode_snapshot(snapshot, envelope(false), &scratch, &octets);
+  returns->add({255, 0, 0}, octets.span());
+}
+
 /*
  * Programs of fuzz_monitor.cc: a client that initialises, opens sessions in all slots, and makes
  * `function` in them with objects of the same session and of others; everybody behaves.
@@ -148,5 +188,6 @@ int main(int argc, char** argv) {
   }
   for (unsigned i = 0; i < mechanism_rows().size(); i++)
     add_call(kFunctionTable[kC_EncryptInit], i % 2, i, &der, &returns, &marshal);
+  add_ahead(&returns);
   return 0;
 }

@@ -40,6 +40,7 @@
 #include "gss_wrap.h"
 #include "record_io.h"
 #include "security.h"
+#include "snapshot.h"
 
 using namespace mp11;
 
@@ -121,10 +122,10 @@ class Net {
     pollfd wait{client_.get(), POLLIN, 0};
     BOOST_REQUIRE(::poll(&wait, 1, kPatienceMs) == 1);
   }
-  /* Up to that octet, or to the end of the connection. */
-  Bytes read_to(std::optional<uint8_t> last) {
+  /* Up to that octet, or to the end of the connection; or one token. */
+  Bytes read_to(std::optional<uint8_t> last, bool one = false) {
     Bytes plain;
-    while (!last || plain.empty() || plain.back() != *last) {
+    while (one ? plain.empty() : !last || plain.empty() || plain.back() != *last) {
       uint8_t head[kGssLength];
       if (!read(head, sizeof head)) break;
       Bytes token(head[1] * 65536u + head[2] * 256u + head[3]);
@@ -136,18 +137,29 @@ class Net {
     return plain;
   }
 
+  Bytes read_token() { return read_to(std::nullopt, true); }
+
   /* Whether a call comes to the monitor within that time. */
   bool arrives(uint64_t ms = kPatienceMs) {
     return monitor_->receive(&call_, Waiter::now_ns() + ms * kMs) == ChannelStatus::kOk;
   }
-  /* The last one that has come succeeds, with the memory that it brought as its result. */
+  uint32_t called() const { return call_.rec.function; }
+  /*
+   * The last one that has come succeeds, with the memory that it brought as its result; or returns
+   * so, with what `results` makes of it.
+   */
   void answer() {
+    answer(CKR_OK, [](const Words&) {});
+  }
+  template <class Results>
+  void answer(CK_RV rv, Results results) {
     const FunctionRow* row = function_row(call_.rec.function);
     CallArena arena;
     Words words;
     Message reply;
     BOOST_REQUIRE((row != nullptr && unpack_call(*row, call_, &arena, &words)));
-    pack_reply(*row, words, CKR_OK, &reply);
+    results(words);
+    pack_reply(*row, words, rv, &reply);
     reply.rec.id = call_.rec.id;
     BOOST_REQUIRE(
         (monitor_->send(reply, Waiter::now_ns() + kPatienceMs * kMs) == ChannelStatus::kOk));
@@ -172,15 +184,53 @@ class Net {
   std::thread thread_;
 };
 
-Bytes der_of(FunctionNumber function, std::initializer_list<Word> arguments) {
+Bytes der_of(FunctionNumber function, std::initializer_list<Word> arguments,
+             std::optional<Hello> hello = {}, uint32_t eager = 0) {
   Words words;
   std::copy(arguments.begin(), arguments.end(), words.w);
   Envelope envelope;
   envelope.request = id_of_number(1);
+  envelope.hello = hello;
   CallArena arena;
   SecureBuffer der;
-  BOOST_REQUIRE(encode_call(*function_row(function), words, envelope, &arena, &der) == CKR_OK);
+  BOOST_REQUIRE(encode_call(*function_row(function), words, envelope, &arena, &der, eager) ==
+                CKR_OK);
   return Bytes(der.data(), der.data() + der.size());
+}
+
+/* A return of one token, and what it is of. */
+struct Returned {
+  explicit Returned(const Bytes& octets) : der(octets) {
+    BOOST_REQUIRE((decode_message(der, &arena, &received) == CodecStatus::kOk));
+  }
+  Bytes der;
+  CallArena arena;
+  Received received;
+};
+
+/* C_FindObjectsInit; the library then has three objects. */
+Ahead search(Net* net, std::optional<Hello> hello, uint32_t eager) {
+  static const Words words = {{7, 0, 0}};
+  net->send(der_of(kC_FindObjectsInit, {7, 0, 0}, hello, eager));
+  CK_OBJECT_HANDLE next = 50;
+  BOOST_REQUIRE(net->arrives());
+  do {
+    net->answer(CKR_OK, [&next](const Words& w) {
+      if (w.w[3] == 0) return;
+      CK_ULONG count = 0;
+      for (; count < w.w[2] && next < 53; count++)
+        reinterpret_cast<CK_OBJECT_HANDLE*>(w.w[1])[count] = next++;
+      *reinterpret_cast<CK_ULONG*>(w.w[3]) = count;
+    });
+  } while (net->arrives(300));
+  Returned returned(net->read_token());
+  Ahead ahead;
+  ahead.eager = eager;
+  CK_RV rv = CKR_GENERAL_ERROR;
+  BOOST_REQUIRE((decode_return(returned.received, kFunctionTable[kC_FindObjectsInit], words,
+                               &returned.arena, &rv, &ahead) == CodecStatus::kOk));
+  BOOST_TEST(rv == CKR_OK);
+  return ahead;
 }
 
 Bytes text_of(Encoding encoding, const Bytes& der) {
@@ -240,6 +290,80 @@ BOOST_AUTO_TEST_CASE(der_among_lines) {
   BOOST_REQUIRE((decode_message(answer, &arena, &received) == CodecStatus::kOk));
   BOOST_REQUIRE(received.envelope.failure.has_value());
   BOOST_TEST(received.envelope.failure->detail == "a line that is no text");
+}
+
+/* Handles come with a search for a client that has named the extension, and asks for them. */
+BOOST_AUTO_TEST_CASE(a_search_in_one) {
+  Hello old = own_hello();
+  old.extensions.clear();
+  Net mute, knows_none, knows;
+  BOOST_TEST(!search(&mute, std::nullopt, 10).found);
+  BOOST_TEST(!search(&knows_none, old, 10).found);
+  BOOST_TEST(!search(&knows, own_hello(), 0).found);
+  const Ahead two = search(&knows, std::nullopt, 2), all = search(&knows, std::nullopt, 0xffffffff);
+  BOOST_TEST(two.handles == (std::vector<CK_OBJECT_HANDLE>{50, 51}),
+             boost::test_tools::per_element());
+  BOOST_TEST(!two.complete);
+  BOOST_TEST(all.handles.size() == 3u);
+  BOOST_TEST(all.complete);
+}
+
+/* A snapshot waits for C_Initialize; a second one meanwhile is too much; and who has not named it
+ * has no such call. */
+BOOST_AUTO_TEST_CASE(snapshots) {
+  CallArena arena;
+  SecureBuffer der;
+  encode_snapshot_call(Envelope{}, &arena, &der);
+  const Bytes call(der.data(), der.data() + der.size());
+  Net stranger, net;
+  stranger.send(call);
+  Returned refused(stranger.read_token());
+  BOOST_REQUIRE(refused.received.envelope.failure.has_value());
+  BOOST_TEST(refused.received.envelope.failure->reason == 2u); /* opcode */
+
+  net.send(der_of(kC_Initialize, {0}, own_hello()));
+  net.send(call);
+  net.send(call);
+  BOOST_REQUIRE(net.arrives());
+  BOOST_TEST(net.called() == uint32_t{kC_Initialize});
+  Returned second(net.read_token());
+  BOOST_REQUIRE(second.received.envelope.failure.has_value());
+  BOOST_TEST(second.received.envelope.failure->reason == 4u); /* busy */
+  net.answer();
+  Returned initialized(net.read_token());
+  BOOST_TEST(initialized.received.opcode == uint32_t{kC_Initialize});
+  std::vector<uint32_t> asked;
+  for (int i = 0; i < 8; i++) {
+    BOOST_REQUIRE(net.arrives());
+    asked.push_back(net.called());
+    net.answer(CKR_OK, [&](const Words& w) {
+      if (net.called() == kC_GetSlotInfo && i == 2)
+        reinterpret_cast<CK_SLOT_INFO*>(w.w[1])->flags = CKF_TOKEN_PRESENT;
+      if (net.called() != kC_GetSlotList && net.called() != kC_GetMechanismList) return;
+      reinterpret_cast<CK_ULONG*>(w.w[1])[0] = 11;
+      reinterpret_cast<CK_ULONG*>(w.w[1])[1] = 12;
+      *reinterpret_cast<CK_ULONG*>(w.w[2]) = 2;
+    });
+  }
+  BOOST_TEST(
+      asked == (std::vector<uint32_t>{kC_GetInfo, kC_GetSlotList, kC_GetSlotInfo, kC_GetTokenInfo,
+                                      kC_GetMechanismList, kC_GetMechanismInfo, kC_GetMechanismInfo,
+                                      kC_GetSlotInfo}),
+      boost::test_tools::per_element());
+  Returned taken(net.read_token());
+  Snapshot snapshot;
+  BOOST_REQUIRE((decode_snapshot(taken.received, &taken.arena, &snapshot) == CodecStatus::kOk));
+  BOOST_REQUIRE(snapshot.slots.size() == 2u);
+  BOOST_TEST(snapshot.slots[0].id == 11u);
+  BOOST_TEST(snapshot.slots[0].token.has_value());
+  BOOST_TEST(snapshot.slots[0].infos.size() == 2u);
+  BOOST_TEST(!snapshot.slots[1].token.has_value());
+
+  net.send(call); /* of a library that has gone */
+  BOOST_REQUIRE(net.arrives());
+  net.answer(CKR_CRYPTOKI_NOT_INITIALIZED, [](const Words&) {});
+  Returned none(net.read_token());
+  BOOST_TEST((decode_snapshot(none.received, &none.arena, &snapshot) == CodecStatus::kAnswer));
 }
 
 BOOST_AUTO_TEST_SUITE_END()
