@@ -26,6 +26,7 @@
 
 #include <algorithm>
 
+#include "channel.h"
 #include "p11_attributes.h"
 
 namespace mp11 {
@@ -39,6 +40,10 @@ template <class T>
 Word word_of(T* p) {
   return reinterpret_cast<Word>(p);
 }
+
+/* A library that is slow to give handles gives the rest to the client's own calls, each of which
+ * has a deadline of its own. */
+constexpr uint64_t kLongestNs = 250000000;
 
 /* C_FindObjectsInit, and C_FindObjects until there are no more, or as many as were asked for. */
 class Search : public AheadCompound {
@@ -74,10 +79,12 @@ class Search : public AheadCompound {
     ahead_.found = true;
     ahead_.complete = *found_ == 0;
     ahead_.handles.insert(ahead_.handles.end(), handles_, handles_ + *found_);
-    return !ahead_.complete && ahead_.handles.size() < most_;
+    const bool late = Waiter::now_ns() - since_ns_ > kLongestNs;
+    return !ahead_.complete && !late && ahead_.handles.size() < most_;
   }
 
   const size_t most_;
+  const uint64_t since_ns_ = Waiter::now_ns();
   CK_OBJECT_HANDLE* handles_ = nullptr;
   CK_ULONG* found_ = nullptr;
 };

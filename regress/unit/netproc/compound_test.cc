@@ -30,6 +30,7 @@
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cstring>
+#include <thread>
 
 #include "compound_length.h"
 
@@ -141,6 +142,16 @@ BOOST_AUTO_TEST_CASE(errors_of_a_search) {
   BOOST_TEST(later.compound->ahead().found);
   BOOST_TEST(!later.compound->ahead().complete);
   BOOST_TEST(later.compound->ahead().handles.size() == 4u);
+}
+
+BOOST_AUTO_TEST_CASE(a_library_that_is_slow) {
+  Search search(10);
+  const Step step = search.next(CKR_OK);
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  find(step, 1);
+  BOOST_TEST(!search.next(CKR_OK));
+  BOOST_TEST(search.compound->ahead().handles.size() == 1u);
+  BOOST_TEST(!search.compound->ahead().complete);
 }
 
 BOOST_AUTO_TEST_CASE(values_of_the_lengths_that_were_told) {
