@@ -341,8 +341,8 @@ void ConfigChecker::further_addresses(const Reader& r, ListenerConfig* l) {
     else if (first && address->family != first->family)
       errors_->add(value.line, is + "of another family than address; let another listener have it");
     else if (address->is_any() || (first && first->is_any()))
-      errors_->add(value.line,
-                   is + "more than is to be said: one of address and also is every address");
+      errors_->add(value.line, is + "not needed: one of address and also is every address; remove "
+                                    "all but that one");
     else if (std::find(all.begin(), all.end(), *address) != all.end())
       errors_->add(value.line, is + "there already; remove it");
     else if (all.size() > limits::kFurtherAddresses)
