@@ -80,16 +80,17 @@ struct Hello {
   uint32_t max_message = limits::kMessage; /* octets it takes */
   uint32_t max_pending = limits::kCallsPerConnection;
   uint64_t encodings = encoding_bit(Encoding::kDer);
-  std::vector<std::string> extensions; /* names (PROTOCOL, Fewer round trips) */
+  std::vector<std::string> extensions; /* names, of which those below are known here */
 };
 /* This implementation: the rows that are carried, all encodings, the limits of limits.h, and the
  * extensions below. */
 Hello own_hello();
 
-/* Names of extensions: what saves round trips, where both sides have it. */
+/* Names of extensions, used where both sides have them: what saves round trips, and renewal. */
 inline constexpr const char* kEagerExtension = "eager";
 inline constexpr const char* kSnapshotExtension = "snapshot";
 inline constexpr const char* kOutputLenExtension = "output-len";
+inline constexpr const char* kRenewExtension = "renew";
 bool names_extension(const std::optional<Hello>& hello, const char* name);
 
 enum class FailureReason : uint8_t {

@@ -31,6 +31,7 @@
 #include "TransportFailure.h"
 #include "TransportMessage.h"
 #include "asn1c_memory.h"
+#include "codec_renew.h"
 #include "values.h"
 
 namespace mp11 {
@@ -199,7 +200,7 @@ Hello own_hello() {
   hello.encodings = kAllEncodings;
   for (unsigned i = 0; i < kFunctions; i++)
     if (carried(kFunctionTable[i])) hello.functions.set(i);
-  hello.extensions = {kEagerExtension, kSnapshotExtension, kOutputLenExtension};
+  hello.extensions = {kEagerExtension, kSnapshotExtension, kOutputLenExtension, kRenewExtension};
   return hello;
 }
 

@@ -46,6 +46,7 @@ extern "C" {
 extern asn_TYPE_descriptor_t asn_DEF_C_Failed_Return;
 extern asn_TYPE_descriptor_t asn_DEF_X_Cancel_Call, asn_DEF_X_Cancel_Return;
 extern asn_TYPE_descriptor_t asn_DEF_X_Snapshot_Call, asn_DEF_X_Snapshot_Return;
+extern asn_TYPE_descriptor_t asn_DEF_X_Renew_Call, asn_DEF_X_Renew_Return;
 }
 
 namespace mp11::asn1 {
@@ -68,6 +69,7 @@ constexpr long kFirstOther = 256;
 constexpr TypePair kOtherTypes[] = {
     {&asn_DEF_X_Cancel_Call, &asn_DEF_X_Cancel_Return},
     {&asn_DEF_X_Snapshot_Call, &asn_DEF_X_Snapshot_Return},
+    {&asn_DEF_X_Renew_Call, &asn_DEF_X_Renew_Return},
 };
 
 const TypePair* operation(long opcode) {

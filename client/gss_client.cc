@@ -260,6 +260,16 @@ Status GssClient::handshake(int socket, TokenForm form, const std::string& servi
     return Error{EPROTO, "authentication to " + service + " failed: no protection was agreed on"};
   expires_s_ =
       lifetime_s == GSS_C_INDEFINITE ? 0 : static_cast<uint64_t>(::time(nullptr)) + lifetime_s;
+  service_ = service;
+  Name own;
+  Buffer own_text;
+  major = gss_inquire_context(&minor, context_, &own.handle, nullptr, nullptr, nullptr, nullptr,
+                              nullptr, nullptr);
+  if (!GSS_ERROR(major)) major = gss_display_name(&minor, own.handle, &own_text.value, nullptr);
+  if (GSS_ERROR(major)) return failure(service, major, minor);
+  client_.assign(static_cast<const char*>(own_text.value.value), own_text.value.length);
+  if (!gss_renewal_binding(context_, &binding_))
+    return Error{EPROTO, "authentication to " + service + " failed: no key for renewals"};
   return ok();
 }
 

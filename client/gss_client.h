@@ -38,6 +38,7 @@
 #include <vector>
 
 #include "gss_wrapping.h"
+#include "renewer.h"
 #include "result.h"
 #include "secure_buffer.h"
 
@@ -77,6 +78,8 @@ class GssClient final : public Wrapping {
 
   /* CLOCK_REALTIME seconds at which the ticket ends; 0 when it never does. */
   uint64_t expires_s() const { return expires_s_; }
+  /* What renewals of the connection need. */
+  RenewalBasis basis() const { return {service_, client_, expires_s_, binding_}; }
 
  private:
   GssClient() = default;
@@ -84,6 +87,8 @@ class GssClient final : public Wrapping {
 
   gss_ctx_id_struct* context_ = nullptr;
   uint64_t expires_s_ = 0;
+  std::string service_, client_;
+  RenewalBinding binding_{};
 };
 
 }  // namespace mp11

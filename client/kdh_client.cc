@@ -34,100 +34,46 @@
 
 #include "auth_kdh.h"
 #include "channel.h"
-#include "kerberos_advice.h"
 #include "secure_buffer.h"
+#include "service_ticket.h"
 #include "tls_stream.h"
 
 namespace mp11 {
 namespace {
 
-/* A ticket for the service, and the one AP-REQ that is made of it. */
+/* A ticket for the service, and the one AP-REQ that is made of it for the handshake. */
 class Credentials {
  public:
   Credentials() = default;
   Credentials(const Credentials&) = delete;
-  ~Credentials() {
-    wipe(psk_, sizeof psk_);
-    if (context_ == nullptr) return;
-    krb5_free_creds(context_, ticket_);
-    krb5_free_principal(context_, wanted_.client);
-    krb5_free_principal(context_, wanted_.server);
-    if (cache_ != nullptr) krb5_cc_close(context_, cache_);
-    krb5_free_context(context_);
-  }
+  ~Credentials() { wipe(psk_, sizeof psk_); }
 
-  /* From the user's cache, or from the KDC. */
-  Status get(const std::string& service) {
-    service_ = service;
-    krb5_error_code code = krb5_init_context(&context_);
-    if (code == 0) code = krb5_parse_name(context_, service.c_str(), &wanted_.server);
-    if (code == 0) code = find_cache();
-    if (code != 0 && cache_ == nullptr)
-      return Error{kNotForKdh, kerberos_failure(context_, service, code).text};
-    if (code == 0) code = krb5_get_credentials(context_, 0, cache_, &wanted_, &ticket_);
-    if (code == 0 && !enctype_allowed(ticket_->keyblock.enctype)) code = KRB5KDC_ERR_ETYPE_NOSUPP;
-    if (code == 0 && ticket_->ticket.length > kKdhIdentity - kAroundTicket)
-      return Error{kNotForKdh, "authentication to " + service +
-                                   " failed: your Kerberos ticket is too large for TLS-KDH (" +
-                                   std::to_string(ticket_->ticket.length) +
-                                   " octets); use security = gss"};
-    if (code != 0) return kerberos_failure(context_, service, code);
-    return ok();
-  }
-
-  /* Of several caches the one that is for this server, as libgssapi finds it; else the default. */
-  krb5_error_code find_cache() {
-    krb5_error_code code = krb5_cc_select(context_, wanted_.server, &cache_, &wanted_.client);
-    if (code == 0) return 0;
-    krb5_free_principal(context_, std::exchange(wanted_.client, nullptr));
-    if (cache_ != nullptr) krb5_cc_close(context_, std::exchange(cache_, nullptr));
-    krb5_ccache cache = nullptr;
-    code = krb5_cc_default(context_, &cache);
-    if (code == 0) code = krb5_cc_get_principal(context_, cache, &wanted_.client);
-    if (code == 0)
-      cache_ = cache;
-    else if (cache != nullptr)
-      krb5_cc_close(context_, cache);
-    return code;
-  }
-
+  Status get(const std::string& service) { return ticket_.get(service); }
   /* For the callback: once, as a second ClientHello must have the same. */
   krb5_error_code make(std::span<const uint8_t, kKdhRandom> random) {
     if (!ap_req_.empty()) return 0;
-    std::vector<uint8_t> checksummed = kdh_checksummed(random);
-    krb5_data in{0, static_cast<unsigned>(checksummed.size()),
-                 reinterpret_cast<char*>(checksummed.data())};
-    krb5_data out{};
-    krb5_auth_context connection = nullptr;
+    std::vector<uint8_t> ap_req;
     krb5_keyblock* subkey = nullptr;
-    krb5_error_code code = krb5_auth_con_init(context_, &connection);
-    if (code == 0)
-      code = krb5_mk_req_extended(context_, &connection, AP_OPTS_USE_SUBKEY, &in, ticket_, &out);
-    if (code == 0) code = krb5_auth_con_getsendsubkey(context_, connection, &subkey);
-    if (code == 0 && subkey == nullptr) code = KRB5KRB_AP_ERR_METHOD;
-    if (code == 0) code = kdh_psk(context_, *subkey, psk_);
-    if (code == 0) ap_req_.assign(out.data, out.data + out.length);
-    krb5_free_keyblock(context_, subkey);
-    krb5_free_data_contents(context_, &out);
-    if (connection != nullptr) krb5_auth_con_free(context_, connection);
+    krb5_error_code code = ticket_.make_ap_req(kdh_checksummed(random), &ap_req, &subkey);
+    if (code == 0) code = kdh_psk(ticket_.context(), *subkey, psk_);
+    if (code == 0) code = kdh_renewal_binding(ticket_.context(), *subkey, &binding_);
+    if (code == 0) ap_req_ = std::move(ap_req);
+    krb5_free_keyblock(ticket_.context(), subkey);
     return code;
   }
 
-  Error failure(krb5_error_code code) const { return kerberos_failure(context_, service_, code); }
+  Error failure(krb5_error_code code) const { return ticket_.failure(code); }
   std::span<const uint8_t> ap_req() const { return ap_req_; }
   std::span<const uint8_t> psk() const { return psk_; }
+  RenewalBasis basis(const std::string& service) const {
+    return {service, ticket_.client(), ticket_.ends_s(), binding_};
+  }
 
  private:
-  /* Of an AP-REQ: what stands around the ticket, the authenticator above all. */
-  static constexpr size_t kAroundTicket = 1024;
-
-  std::string service_;
-  krb5_context context_ = nullptr;
-  krb5_ccache cache_ = nullptr;
-  krb5_creds wanted_{};
-  krb5_creds* ticket_ = nullptr;
+  ServiceTicket ticket_;
   std::vector<uint8_t> ap_req_;
   uint8_t psk_[kKdhPsk] = {};
+  RenewalBinding binding_{};
 };
 
 /* What the callback has of us. */
@@ -186,7 +132,7 @@ Error refused(const TlsStream& stream, const std::string& service, const Offer& 
 }  // namespace
 
 Result<std::unique_ptr<PeerStream>> kdh_connect(UniqueFd socket, const std::string& service,
-                                                uint64_t deadline_ns) {
+                                                uint64_t deadline_ns, RenewalBasis* basis) {
   Credentials credentials;
   if (Status got = credentials.get(service); !got) return got.error();
   TlsContext context = kdh_tls_context(false);
@@ -225,6 +171,7 @@ Result<std::unique_ptr<PeerStream>> kdh_connect(UniqueFd socket, const std::stri
     return Error{EPROTO, "authentication to " + service +
                              " failed: the server has not proved that "
                              "it has the service's key"};
+  *basis = credentials.basis(service);
   return std::unique_ptr<PeerStream>(std::move(stream));
 }
 

@@ -37,23 +37,20 @@
 #include <string>
 
 #include "peer_stream.h"
+#include "renewer.h"
 #include "result.h"
+#include "service_ticket.h"
 #include "unique_fd.h"
 
 namespace mp11 {
 
 /*
- * The code of an error: the server closed before it said anything, the ticket is too large, or the
- * user has tickets where libgssapi alone looks for them (a keytab for clients). GSS-API may do.
- */
-inline constexpr int kNotForKdh = -1;
-
-/*
  * Runs the handshake on `socket`, connected, for the server's principal, as GssClient::connect()
  * has it, until `deadline_ns` (CLOCK_MONOTONIC); a KDC that must be asked has the library's own
- * time limits, which count. An error's text says what the user can do.
+ * time limits, which count. An error's text says what the user can do; its code is kNotForKdh also
+ * when the server closed before it said anything. *basis is what renewals of the connection need.
  */
 Result<std::unique_ptr<PeerStream>> kdh_connect(UniqueFd socket, const std::string& service,
-                                                uint64_t deadline_ns);
+                                                uint64_t deadline_ns, RenewalBasis* basis);
 
 }  // namespace mp11

@@ -29,6 +29,7 @@
 #include <cerrno>
 #include <cstring>
 
+#include "codec_renew.h"
 #include "log.h"
 
 namespace mp11 {
@@ -52,13 +53,14 @@ FrameLimits frame_limits(Encoding encoding, const FrameForm& form) {
 }  // namespace
 
 RemoteConnection::RemoteConnection(Channel* application, std::unique_ptr<PeerStream> server,
-                                   Encoding encoding, int owner, bool eager)
+                                   Encoding encoding, int owner, bool eager, Renewer* renewer)
     : application_(application),
       server_(std::move(server)),
       encoding_(encoding),
       owner_(owner),
       eager_(eager),
-      frames_(frame_limits(encoding, server_->form())) {}
+      frames_(frame_limits(encoding, server_->form())),
+      renewer_(renewer) {}
 
 void RemoteConnection::run(Message* first) {
   take_call(*first);
@@ -66,6 +68,7 @@ void RemoteConnection::run(Message* first) {
   while (!application_gone_ && !server_->ended()) {
     bool progress = pump_application();
     progress |= pump_held();
+    if (server_renews_) progress |= pump_renewal();
     progress |= pump_output();
     progress |= pump_server();
     if (finalized_ && replying_.empty()) return;
@@ -168,7 +171,7 @@ CK_RV RemoteConnection::send_call(Call* call) {
   envelope.request = id_of_number(call->number);
   if (!said_hello_) {
     envelope.hello = own_hello();
-    if (!eager_) envelope.hello->extensions.clear();
+    if (!eager_) envelope.hello->extensions = {kRenewExtension};
   }
   const bool posted = call->purpose == Call::Purpose::kPosted;
   const uint32_t eager = posted ? 0 : call->asking.ahead.eager;
@@ -298,6 +301,7 @@ bool RemoteConnection::take_message(uint32_t number) {
 }
 
 bool RemoteConnection::take_return(uint32_t number, std::span<const uint8_t> der) {
+  if (renewal_.state == Call::State::kSent && renewal_.number == number) return take_renewal(der);
   auto it = std::find_if(calls_.begin(), calls_.end(), [number](const Call& call) {
     return call.state == Call::State::kSent && call.number == number;
   });
@@ -306,9 +310,7 @@ bool RemoteConnection::take_return(uint32_t number, std::span<const uint8_t> der
   if (decode_message(der, &it->arena, &received) != CodecStatus::kOk || received.call ||
       !(received.envelope.request == id_of_number(number)))
     return false;
-  if (received.envelope.hello && eager_)
-    foresight_.use(names_extension(received.envelope.hello, kEagerExtension),
-                   names_extension(received.envelope.hello, kOutputLenExtension));
+  if (received.envelope.hello) take_hello(received.envelope.hello);
   if (it->purpose == Call::Purpose::kSnapshot) return take_snapshot(received, &*it);
   CK_RV rv = CKR_GENERAL_ERROR;
   if (!results_of(received, &*it, &rv)) return false;
@@ -325,6 +327,13 @@ bool RemoteConnection::take_return(uint32_t number, std::span<const uint8_t> der
   foresight_.came(&it->asking, rv, now);
   give_reply(&*it, rv);
   return true;
+}
+
+void RemoteConnection::take_hello(const std::optional<Hello>& hello) {
+  if (eager_)
+    foresight_.use(names_extension(hello, kEagerExtension),
+                   names_extension(hello, kOutputLenExtension));
+  server_renews_ = renewer_ != nullptr && names_extension(hello, kRenewExtension);
 }
 
 bool RemoteConnection::take_snapshot(const Received& received, Call* call) {
@@ -361,8 +370,10 @@ void RemoteConnection::sleep() {
   };
   if (nap == 0 && waiter_.spin(ready, expected)) return;
   bool armed = application_->arm() || !takes_calls;
-  pollfd fds[3] = {
-      {server_->fd(), POLLIN, 0}, {application_->fd(), POLLIN, 0}, {owner_, POLLIN, 0}};
+  pollfd fds[4] = {{server_->fd(), POLLIN, 0},
+                   {application_->fd(), POLLIN, 0},
+                   {owner_, POLLIN, 0},
+                   {server_renews_ ? renewer_->fd() : -1, POLLIN, 0}};
   if (server_->unwritten() != 0) fds[0].events |= POLLOUT;
   uint64_t longest = replying_.empty() ? UINT64_MAX : kRoomSliceNs;
   if (nap != 0) longest = std::min(longest, nap);
@@ -370,6 +381,7 @@ void RemoteConnection::sleep() {
   if (old != UINT64_MAX) longest = std::min(longest, old - std::min(now, old));
   const uint64_t due = picture_.due_ns();
   if (due > now) longest = std::min(longest, due - now);
+  if (server_renews_) longest = std::min(longest, renewer_->wait_ns());
   wait_for_events(fds, armed ? longest : 0);
   if (application_->disarm() == ChannelStatus::kClosed && !application_->readable())
     application_gone_ = true;

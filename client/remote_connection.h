@@ -41,6 +41,7 @@
 #include "foresight.h"
 #include "frames.h"
 #include "peer_stream.h"
+#include "renewer.h"
 #include "slot_picture.h"
 #include "text.h"
 
@@ -50,10 +51,11 @@ class RemoteConnection {
  public:
   /*
    * owner: a descriptor that becomes readable when the application has ended, or -1. eager: to
-   * save round trips, where the server does (PROTOCOL).
+   * save round trips, where the server does (PROTOCOL). renewer: nullptr where no ticket is
+   * renewed; outlives this.
    */
   RemoteConnection(Channel* application, std::unique_ptr<PeerStream> server, Encoding encoding,
-                   int owner, bool eager);
+                   int owner, bool eager, Renewer* renewer = nullptr);
 
   /* Serves until either side goes, or C_Finalize has returned; `first` is the call already taken.
    */
@@ -80,6 +82,10 @@ class RemoteConnection {
     Message reply;
   };
 
+  /* remote_renewal.cc */
+  bool pump_renewal();
+  bool take_renewal(std::span<const uint8_t> der);
+
   void take_call(const Message& message);
   void answer_or_send(Call* call);
   bool answer_of_picture(Call* call);
@@ -95,6 +101,7 @@ class RemoteConnection {
   bool pump_output();
   bool take_message(uint32_t number);
   bool take_return(uint32_t number, std::span<const uint8_t> der);
+  void take_hello(const std::optional<Hello>& hello);
   bool take_snapshot(const Received& received, Call* call);
   bool results_of(const Received& received, Call* call, CK_RV* rv);
   void sleep();
@@ -111,6 +118,9 @@ class RemoteConnection {
   SlotPicture picture_;
   FrameReader frames_;
   std::array<Call, limits::kCallsPerConnection> calls_;
+  Renewer* renewer_;
+  Call renewal_;               /* of no application's call: it has no row */
+  bool server_renews_ = false; /* its hello names the extension */
   std::deque<Call*> sending_;
   std::deque<Call*> replying_;
   size_t reply_sent_ = 0; /* of the first in replying_ */

@@ -31,13 +31,19 @@
  *   2     the log, or nothing  4  start block (remote_start.h)
  *   5     a pidfd of the application; or the keytab, closed before the sandbox stands
  *
+ * Another process of this program, made before the sandbox, looks for newer tickets of the user
+ * (renewer.h): it never has the channel or the connection. Not as a daemon's backend.
+ *
  * The sandbox stands before the first octet from the network: it may resolve names, speak TCP and
  * UDP, and read the user's tickets; it cannot see the application's memory nor start a program. As
  * a daemon's backend it has no files but what every user may read, and once it is connected, before
  * the server's first message, nothing at all but its descriptors: no file, no socket, no address.
  */
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "gss_client.h"
@@ -92,14 +98,34 @@ void limit(const RemoteStart& start) {
   if (Status status = limit_self(self); !status.ok()) fatal("%s", status.error().text.c_str());
 }
 
-void confine(const RemoteStart& start) {
-  LandlockSpec files = start.keytab ? uplink_files() : remote_files();
+void confine(const RemoteStart& start, LandlockSpec files) {
   files.may_be_absent = start.landlock_may_be_absent;
   auto report = landlock_enter(files);
   if (!report) fatal("%s", report.error().text.c_str());
   if (Status status = sandbox_enter(start.keytab ? Program::kUplink : Program::kRemote);
       !status.ok())
     fatal("%s", status.error().text.c_str());
+}
+
+/*
+ * The process that looks for newer tickets (renewer.h); its end of the socket is the way to end it.
+ * None: the connection ends with its ticket.
+ */
+UniqueFd start_renewals(const RemoteStart& start) {
+  int ends[2];
+  if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return UniqueFd();
+  UniqueFd ours(ends[0]), its(ends[1]);
+  const pid_t parent = ::getpid();
+  const pid_t child = ::fork();
+  if (child != 0) return child > 0 ? std::move(ours) : UniqueFd();
+  /* It may wait for a KDC when its parent ends; and it must not look alive to the application. */
+  if (::prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || ::getppid() != parent) ::_exit(1);
+  ours.reset();
+  ::close(kChannel);
+  if (start.owner) ::close(kOwner);
+  confine(start, renewal_files());
+  serve_renewals(its.get());
+  ::_exit(0);
 }
 
 /* Everything that needs more than what is open now has been done. */
@@ -141,10 +167,11 @@ int left_ms(uint64_t deadline_ns) {
 
 /* From the end of the handshake on, tokens change places: then the window is our own. */
 Result<std::unique_ptr<PeerStream>> connect_sctp(const RemoteStart& start, UniqueFd socket,
-                                                 uint64_t deadline_ns) {
+                                                 uint64_t deadline_ns, RenewalBasis* basis) {
   auto context =
       GssClient::connect(socket.get(), TokenForm::kMessages, start.principal, left_ms(deadline_ns));
   if (!context) return context.error();
+  *basis = (*context)->basis();
   auto wrapping = (*context)->take_key();
   if (!wrapping) return wrapping.error();
   const uint32_t streams = sctp_streams(socket.get());
@@ -154,10 +181,11 @@ Result<std::unique_ptr<PeerStream>> connect_sctp(const RemoteStart& start, Uniqu
 }
 
 Result<std::unique_ptr<PeerStream>> connect_gss(const RemoteStart& start, UniqueFd socket,
-                                                uint64_t deadline_ns) {
+                                                uint64_t deadline_ns, RenewalBasis* basis) {
   auto wrapping =
       GssClient::connect(socket.get(), TokenForm::kLengths, start.principal, left_ms(deadline_ns));
   if (!wrapping) return wrapping.error();
+  *basis = (*wrapping)->basis();
   auto stream = std::make_unique<TokenStream>(std::move(socket));
   stream->begin(std::move(*wrapping));
   return std::unique_ptr<PeerStream>(std::move(stream));
@@ -169,52 +197,58 @@ Result<std::unique_ptr<PeerStream>> connect_gss(const RemoteStart& start, Unique
  * so: SECURITY.)
  */
 Result<std::unique_ptr<PeerStream>> connect_secured(const RemoteStart& start, UniqueFd socket,
-                                                    uint64_t deadline_ns) {
-  if (start.sctp) return connect_sctp(start, std::move(socket), deadline_ns);
-  if (start.security == Security::kGss) return connect_gss(start, std::move(socket), deadline_ns);
-  auto kdh = kdh_connect(std::move(socket), start.principal, deadline_ns);
+                                                    uint64_t deadline_ns, RenewalBasis* basis) {
+  if (start.sctp) return connect_sctp(start, std::move(socket), deadline_ns, basis);
+  if (start.security == Security::kGss)
+    return connect_gss(start, std::move(socket), deadline_ns, basis);
+  auto kdh = kdh_connect(std::move(socket), start.principal, deadline_ns, basis);
   if (kdh || start.security || kdh.error().code != kNotForKdh) return kdh;
   /* Not silently: what is said by GSS-API can be read by who learns the service's key later. */
   log_error("%s: %s; going on by GSS-API (write security = gss, or kdh to have it fail)",
             start.name.c_str(), kdh.error().text.c_str());
   auto again = connect_server(start, deadline_ns);
   if (!again) return again.error();
-  return connect_gss(start, std::move(*again), deadline_ns);
+  return connect_gss(start, std::move(*again), deadline_ns, basis);
 }
 
 /* The server first, so that a KDC is not asked for nothing. The tickets end with this function. */
 Result<std::unique_ptr<PeerStream>> connect(const RemoteStart& start,
                                             std::unique_ptr<KeytabTickets> tickets,
-                                            uint64_t deadline_ns) {
+                                            uint64_t deadline_ns, RenewalBasis* basis) {
   auto socket = connect_server(start, deadline_ns);
   if (!socket) return socket.error();
   if (tickets)
     if (Status got = tickets->get(); !got) return got.error();
-  auto stream = connect_secured(start, std::move(*socket), deadline_ns);
+  auto stream = connect_secured(start, std::move(*socket), deadline_ns, basis);
   if (!stream && tickets)
     return Error{stream.error().code, "as " + tickets->client() + ": " + stream.error().text};
   return stream;
 }
 
-int serve(const RemoteStart& start, std::unique_ptr<KeytabTickets> tickets) {
+int serve(const RemoteStart& start, std::unique_ptr<KeytabTickets> tickets, UniqueFd helper) {
   auto channel = Channel::join(UniqueFd(kChannel), static_cast<int>(start.deadline_s * 1000));
   if (!channel) fatal("%s", channel.error().text.c_str());
   Message call;
   if (!first_call(channel->get(), start.owner, &call)) return 0;
   uint64_t deadline_ns = Waiter::now_ns() + start.deadline_s * kSecondNs;
-  auto connected = connect(start, std::move(tickets), deadline_ns);
+  RenewalBasis basis;
+  auto connected = connect(start, std::move(tickets), deadline_ns, &basis);
   if (!connected) {
     log_error("%s: %s", start.name.c_str(), connected.error().text.c_str());
     refuse(channel->get(), call, deadline_ns);
     return 1;
   }
   close_sandbox(start);
-  auto connection = std::make_unique<RemoteConnection>(channel->get(), std::move(*connected),
-                                                       start.encoding, start.owner ? kOwner : -1, start.eager);
+  /* With a keytab there is nothing to look for: it is gone, and so are file and network. */
+  std::unique_ptr<Renewer> renewer;
+  if (!start.keytab) renewer = std::make_unique<Renewer>(std::move(basis), std::move(helper));
+  auto connection =
+      std::make_unique<RemoteConnection>(channel->get(), std::move(*connected), start.encoding,
+                                         start.owner ? kOwner : -1, start.eager, renewer.get());
   connection->run(&call);
-  if (connection->reason() != nullptr)
-    log_error("%s: %s", start.name.c_str(), connection->reason());
-  return connection->reason() != nullptr;
+  const bool failed = connection->reason() != nullptr;
+  if (failed) log_error("%s: %s", start.name.c_str(), connection->reason());
+  return failed;
 }
 
 }  // namespace
@@ -234,6 +268,8 @@ int main() {
     tickets = std::move(*read);
   }
   tls_start();
-  confine(start);
-  return serve(start, std::move(tickets));
+  UniqueFd helper;
+  if (!start.keytab) helper = start_renewals(start);
+  confine(start, start.keytab ? uplink_files() : remote_files());
+  return serve(start, std::move(tickets), std::move(helper));
 }

@@ -123,6 +123,13 @@ std::string file_of(const char* name) {
   return text.starts_with('/') ? std::string(text) : std::string();
 }
 
+/* The user's, where it is a file or a directory of them; else empty. */
+std::string ticket_cache() {
+  const char* name = ::getenv("KRB5CCNAME");
+  if (name == nullptr) return "/tmp/krb5cc_" + std::to_string(::getuid());
+  return file_of(name);
+}
+
 /* KRB5_CONFIG is a list of files. */
 void add_krb5_config(LandlockSpec* spec) {
   const char* config = ::getenv("KRB5_CONFIG");
@@ -183,15 +190,23 @@ LandlockSpec remote_files() {
        {"/etc", "/usr/lib", "/usr/share", "/lib", "/lib64", "/usr/lib64", "/usr/local/lib",
         "/dev/urandom", "/run/systemd/resolve", "/run/resolvconf"})
     spec.paths.push_back({path, PathAccess::kRead, true});
-  std::string cache = file_of(::getenv("KRB5CCNAME"));
-  if (::getenv("KRB5CCNAME") == nullptr) cache = "/tmp/krb5cc_" + std::to_string(::getuid());
-  if (!cache.empty()) spec.paths.push_back({cache, PathAccess::kReadWrite, true});
+  if (const std::string cache = ticket_cache(); !cache.empty())
+    spec.paths.push_back({cache, PathAccess::kReadWrite, true});
   for (const char* name : {"KRB5_CLIENT_KTNAME", "KRB5_KTNAME"}) {
     std::string keytab = file_of(::getenv(name));
     if (!keytab.empty()) spec.paths.push_back({keytab, PathAccess::kRead, true});
   }
   add_krb5_config(&spec);
   spec.unrestricted_tcp = true;
+  return spec;
+}
+
+LandlockSpec renewal_files() {
+  LandlockSpec spec = remote_files();
+  const std::string cache = ticket_cache();
+  const size_t slash = cache.rfind('/');
+  if (slash != cache.npos && slash != 0)
+    spec.paths.push_back({cache.substr(0, slash), PathAccess::kRead, true});
   return spec;
 }
 

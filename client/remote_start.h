@@ -83,6 +83,9 @@ Result<RemoteStart> parse_remote_start(std::string_view text);
 /* Files that Kerberos and the resolver need, by the environment; tickets and keytabs of the user.
  */
 LandlockSpec remote_files();
+/* The same for who looks for renewed tickets: a cache that is written anew is a new file, so reads
+ * its directory. */
+LandlockSpec renewal_files();
 /* The same for a daemon's backend: of what every user may read, and no keys. */
 LandlockSpec uplink_files();
 

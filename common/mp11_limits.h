@@ -154,6 +154,16 @@ inline constexpr size_t kSilent = 1024;
 inline constexpr size_t kFurtherAddresses = 15;
 /* Connections whose handshake is under way in auth: two descriptors each. */
 inline constexpr size_t kHandshakes = 1024;
+/* Connections whose client may send a fresh ticket, in auth: a descriptor each. All that
+ * max-connections allows. */
+inline constexpr size_t kRenewable = 16384;
+/*
+ * Between two fresh tickets of one connection, and between the first and the handshake: each costs
+ * a place among kReplays, and one client must not fill that.
+ */
+inline constexpr uint64_t kRenewalGapMs = 5000;
+/* Tickets of one connection that were refused, or came too soon, before no more are looked at. */
+inline constexpr uint32_t kWrongRenewals = 8;
 /* Authenticators that auth remembers against replay, for twice the clock skew: about 15 MB. */
 inline constexpr size_t kReplays = 128u << 10;
 /* Layers of a connection that [priv] remembers as left out: those of two tokens at their largest.

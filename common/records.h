@@ -60,6 +60,9 @@ enum class RecordType : uint32_t {
   kKdhHello,  /* net to auth: KdhHello, an AP-REQ of token_size octets behind it */
   kKdhDone,   /* auth to net: KdhDone */
   kKdhFailed, /* auth to net: KdhFailed */
+  kRenew,     /* net to auth, later: ConnectionToken, an AP-REQ of token_size octets behind it */
+  kRenewed,   /* auth to net: Renewed */
+  kRenewal,   /* auth to [priv], [priv] to vault: Renewal */
   /* auth to vault, or [priv] to vault inside VaultConnection. */
   kVerdict = 0x200,
   /*
@@ -79,12 +82,13 @@ enum class RecordType : uint32_t {
   kPortfolioFilter,
   kPortfolioPin,
   kPortfolioEnd,
-  kMakeToken,  /* monitor to vault: a token on demand is not there yet: may I make it? */
-  kMakeAnswer, /* vault to monitor */
-  kTokenMade,  /* monitor to vault: it is, or it could not be; kMakeAnswer follows */
-  kTurnPin,    /* monitor to vault: the PIN of a layer is being changed: may I do that? */
-  kPinTurned,  /* monitor to vault: how that went */
-  kLayerPin,   /* vault to monitor: the PIN of a layer as it is now; the answer to kTurnPin */
+  kMakeToken,        /* monitor to vault: a token on demand is not there yet: may I make it? */
+  kMakeAnswer,       /* vault to monitor */
+  kTokenMade,        /* monitor to vault: it is, or it could not be; kMakeAnswer follows */
+  kTurnPin,          /* monitor to vault: the PIN of a layer is being changed: may I do that? */
+  kPinTurned,        /* monitor to vault: how that went */
+  kLayerPin,         /* vault to monitor: the PIN of a layer as it is now; the answer to kTurnPin */
+  kPortfolioRenewed, /* vault to monitor: the verdict lasts longer than was said */
   /* [priv] to net: NetStart. Descriptors: client's connection, net's end of the channel socket,
    * net's end of net--auth. */
   kNetStart = 0x400,
@@ -164,6 +168,30 @@ struct KdhFailed {
   uint32_t reserved;
 };
 
+/* What came of a client's fresh ticket. */
+struct Renewed {
+  RecordHead head;
+  uint32_t answer; /* RenewalAnswer */
+  uint32_t reserved;
+  uint64_t expires_s; /* of kRenewalDone */
+};
+enum RenewalAnswer : uint32_t {
+  kRenewalDone = 1,
+  kRenewalRefused,  /* the ticket is not one for that: auth's log says why */
+  kRenewalTryAgain, /* it was not looked at: too soon, or [priv] takes nothing now */
+};
+
+/*
+ * The client of a connection has a fresh ticket. `principal` is whose it is: whoever knows the
+ * connection's verdict compares.
+ */
+struct Renewal {
+  RecordHead head;
+  uint64_t connection;
+  uint64_t expires_s;
+  char principal[limits::kPrincipal];
+};
+
 struct VaultConnection {
   RecordHead head;
   uint64_t connection;
@@ -183,7 +211,8 @@ struct Allow {
   uint32_t count; /* of the following, how many are used; no two are equal */
   uint32_t reserved;
   AllowedBackend backends[limits::kBackends];
-  Verdict verdict; /* [priv] keeps it for the next vault, shows it, and judges nothing by it */
+  /* [priv] keeps it for the next vault, shows it, and holds a Renewal against it; no more. */
+  Verdict verdict;
 };
 
 /* A token of isolate = token that nobody may use any more. */
@@ -411,6 +440,11 @@ struct PortfolioEnd {
   char principal[limits::kPrincipal]; /* for the log */
 };
 
+struct PortfolioRenewed {
+  RecordHead head;
+  uint64_t expires_s; /* in the place of what PortfolioEnd said */
+};
+
 struct NetStart {
   RecordHead head;
   uint64_t connection;     /* for the log */
@@ -477,7 +511,8 @@ constexpr bool is_record() {
   return std::is_trivially_copyable_v<T> && std::has_unique_object_representations_v<T>;
 }
 static_assert(is_record<Verdict>() && is_record<ConnectionToken>() && is_record<GssDone>() &&
-              is_record<KdhHello>() && is_record<KdhDone>() && is_record<KdhFailed>() &&
+              is_record<KdhHello>() && is_record<Renewed>() && is_record<Renewal>() &&
+              is_record<PortfolioRenewed>() && is_record<KdhDone>() && is_record<KdhFailed>() &&
               is_record<AuthConnection>() && is_record<VaultConnection>() && is_record<Allow>() &&
               is_record<AllowedBackend>() && is_record<Erase>() && is_record<ConnectionName>() &&
               is_record<PortfolioToken>() && is_record<PortfolioLayer>() &&

@@ -223,6 +223,8 @@ bool Acceptor::make_context(std::span<const uint8_t> token, Context* context, Ac
   auto* reply = static_cast<const uint8_t*>(context->reply.value);
   accepted->reply.assign(reply, reply + context->reply.length);
 
+  if (!gss_renewal_binding(context->handle, &accepted->binding))
+    return refuse(KRB5KRB_ERR_GENERIC, "gss_pseudo_random failed", refused);
   void* lucid = nullptr;
   major = gss_krb5_export_lucid_sec_context(&minor, &context->handle, 1, &lucid);
   if (GSS_ERROR(major)) return refuse(KRB5KRB_ERR_GENERIC, gss_text(major, minor), refused);
@@ -306,11 +308,31 @@ bool Acceptor::accept_kdh(std::span<const uint8_t> encoded,
   if (!verify_ap_req(policy(), encoded, kdh_checksummed(random), now_us(), &ap_req, &error))
     return refuse(error.code, error.text, refused);
   if (!note_use(ap_req, refused)) return false;
-  if (kdh_psk(context_, keyblock(ap_req), std::span(accepted->done.psk)) != 0)
+  if (kdh_psk(context_, keyblock(ap_req), std::span(accepted->done.psk)) != 0 ||
+      kdh_renewal_binding(context_, keyblock(ap_req), &accepted->binding) != 0)
     return refuse(KRB5KRB_ERR_GENERIC, "krb5_c_prfplus failed", refused);
   accepted->principal = ap_req.client;
   accepted->expires_s = ap_req.expires_s;
   accepted->enctype = ap_req.subkey_type;
+  return true;
+}
+
+bool Acceptor::accept_renewal(std::span<const uint8_t> encoded, Standing* standing,
+                              Refused* refused) {
+  ApReq ap_req;
+  ApReqError error;
+  if (!verify_ap_req(policy(), encoded, renewal_checksummed(standing->binding), now_us(), &ap_req,
+                     &error))
+    return refuse(error.code, error.text, refused);
+  if (ap_req.client != standing->principal)
+    return refuse(KRB5KRB_AP_ERR_BADMATCH,
+                  ap_req.client + ": the connection is that of " + standing->principal, refused);
+  const auto expires_s = static_cast<uint64_t>(ap_req.expires_s);
+  if (expires_s <= standing->expires_s)
+    return refuse(KRB5KRB_AP_ERR_TKT_EXPIRED,
+                  ap_req.client + ": the ticket ends no later than the one before", refused);
+  if (!note_use(ap_req, refused)) return false;
+  standing->expires_s = expires_s;
   return true;
 }
 

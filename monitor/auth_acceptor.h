@@ -47,6 +47,7 @@
 #include <vector>
 
 #include "auth_ap_req.h"
+#include "auth_renewal.h"
 #include "auth_replay.h"
 #include "auth_start.h"
 #include "records.h"
@@ -61,6 +62,7 @@ struct Accepted {
   ~Accepted() { wipe(&done, sizeof done); }
 
   std::string principal;
+  RenewalBinding binding{};   /* of this context */
   GssDone done{};             /* all but head and token_size */
   std::vector<uint8_t> reply; /* the acceptor's token */
 };
@@ -72,9 +74,17 @@ struct AcceptedKdh {
   ~AcceptedKdh() { wipe(&done, sizeof done); }
 
   std::string principal;
+  RenewalBinding binding{}; /* of this handshake */
   int64_t expires_s = 0;
   krb5_enctype enctype = 0; /* of the subkey */
   KdhDone done{};           /* all but head */
+};
+
+/* What is known of a client that was accepted, by which a fresh ticket of his is judged. */
+struct Standing {
+  std::string principal;
+  RenewalBinding binding{};
+  uint64_t expires_s = 0;
 };
 
 struct Refused {
@@ -105,6 +115,11 @@ class Acceptor {
   /* The same for the AP-REQ of a ClientHello with that random. */
   bool accept_kdh(std::span<const uint8_t> ap_req, std::span<const uint8_t, kKdhRandom> random,
                   AcceptedKdh* accepted, Refused* refused);
+  /*
+   * The AP-REQ of a fresh ticket: of the same principal, made for this connection and never used
+   * before, with a ticket that ends later. Then *standing has its end.
+   */
+  bool accept_renewal(std::span<const uint8_t> ap_req, Standing* standing, Refused* refused);
 
  private:
   struct Context;

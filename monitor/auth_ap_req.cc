@@ -139,7 +139,8 @@ ApReqError check_checksum(krb5_context context, const Received& received,
       krb5_c_verify_checksum(context, received.ticket->enc_part2->session,
                              KRB5_KEYUSAGE_AP_REQ_AUTH_CKSUM, &data, checksum, &valid);
   if (code != 0 || valid == 0)
-    return {KRB5KRB_AP_ERR_MODIFIED, "authenticator was made for another ClientHello"};
+    return {KRB5KRB_AP_ERR_MODIFIED,
+            "authenticator was made for another ClientHello, or another connection"};
   return {};
 }
 

@@ -30,8 +30,8 @@
  *   3     control socket to [priv] (AuthConnection, ConnectionName)
  *   4     sealed memfd: start block (auth_start.h)
  *   5     sealed memfd: the keytab file's octets, copied unparsed by [priv]
- * 4 and 5 are closed before the first message is read. Later on: an epoll descriptor, and two
- * sockets for each handshake under way.
+ * 4 and 5 are closed before the first message is read. Later on: an epoll descriptor, two sockets
+ * for each handshake under way, and one for each connection whose client is authenticated.
  *
  * Trust: this process reads what strangers send, with libkrb5 and libgssapi, and has the service's
  * keys. So it has nothing else: no files, no network, no PINs, no policy; what it may do with the
@@ -95,7 +95,7 @@ void lock_down(bool landlock_may_be_absent) {
 }
 
 int serve(const ProcessStart& options) {
-  need(limit_self({.files = 2 * limits::kHandshakes + 16}));
+  need(limit_self({.files = 2 * limits::kHandshakes + limits::kRenewable + 16}));
   need(drop_capabilities());
   need(close_from(kFirstFree));
   clean_environment();

@@ -24,6 +24,7 @@
 #include "auth_server.h"
 
 #include <sys/epoll.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -51,13 +52,22 @@ int64_t now_ms() {
   return int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1000000;
 }
 
+/* Handshakes come first: who has a connection can do without a longer one. */
+size_t room_for_live() {
+  constexpr size_t kOthers = 2 * limits::kHandshakes + 16;
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) != 0 || files.rlim_cur <= kOthers) return 0;
+  return std::min<size_t>(files.rlim_cur - kOthers, limits::kRenewable);
+}
+
 }  // namespace
 
 AuthServer::AuthServer(Acceptor* acceptor, int control, uint32_t handshake_ms, UniqueFd epoll)
     : acceptor_(acceptor),
       control_(control),
       handshake_ms_(handshake_ms),
-      epoll_(std::move(epoll)) {}
+      epoll_(std::move(epoll)),
+      most_live_(room_for_live()) {}
 
 Result<AuthServer> AuthServer::create(Acceptor* acceptor, int control, uint32_t handshake_ms) {
   UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
@@ -74,8 +84,8 @@ bool AuthServer::watch(int fd, uint64_t key) {
   return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0;
 }
 
-void AuthServer::log(const Connection& connection, const std::string& text) const {
-  log_info("connection %" PRIu64 ": %s", connection.name, text.c_str());
+void AuthServer::log(uint64_t connection, const std::string& text) {
+  log_info("connection %" PRIu64 ": %s", connection, text.c_str());
 }
 
 int AuthServer::until_next_deadline() const {
@@ -108,7 +118,11 @@ void AuthServer::run() {
         continue;
       }
       auto at = connections_.find(key >> 1);
-      if (at == connections_.end()) continue; /* ended by an earlier event of this turn */
+      if (at == connections_.end()) { /* authenticated, or ended by an earlier event of this turn */
+        auto live = live_.find(key >> 1);
+        if (live != live_.end() && (key & kVaultBit) == 0) on_live(live);
+        continue;
+      }
       if ((key & kVaultBit) != 0)
         connections_.erase(at); /* the vault has nothing to say: it hung up */
       else
@@ -134,8 +148,9 @@ bool AuthServer::on_control() {
   if (record_.as<AuthConnection>(RecordType::kAuthConnection) != nullptr) {
     on_new_connection();
   } else if (auto* ended = record_.as<ConnectionName>(RecordType::kVaultEnd); ended != nullptr) {
-    std::erase_if(connections_,
-                  [&](const auto& entry) { return entry.second.name == ended->connection; });
+    auto is_it = [&](const auto& entry) { return entry.second.name == ended->connection; };
+    std::erase_if(connections_, is_it);
+    std::erase_if(live_, is_it);
   } else {
     log_error("unknown record from the listener");
   }
@@ -167,7 +182,7 @@ void AuthServer::on_new_connection() {
   connections_.emplace(serial, std::move(connection));
 }
 
-/* One record from net, whatever it is, is the last that this connection sees of us. */
+/* One record from net, whatever it is, is the last of the handshake. */
 void AuthServer::on_net(Connections::iterator at) {
   Connection& connection = at->second;
   switch (record_.receive(connection.net.get(), false, kLargestRecord)) {
@@ -180,59 +195,66 @@ void AuthServer::on_net(Connections::iterator at) {
       break;
     case RecordStatus::kOk: {
       std::span<const uint8_t> token;
+      Standing standing;
+      bool in = false;
       if (auto* head = record_.with_tail<ConnectionToken>(RecordType::kGssToken, &token);
           head != nullptr && head->token_size == token.size() && head->reserved == 0 &&
           !token.empty() && token.size() <= limits::kGssToken)
-        answer(connection, token);
+        in = answer(connection, token, &standing);
       else if (auto* hello = record_.with_tail<KdhHello>(RecordType::kKdhHello, &token);
                hello != nullptr && hello->token_size == token.size() && hello->reserved == 0 &&
                !token.empty() && token.size() <= kKdhIdentity)
-        answer(connection, *hello, token);
+        in = answer(connection, *hello, token, &standing);
       else
         log(connection, "malformed record from net");
+      if (in) keep(at->first, &connection, std::move(standing));
       break;
     }
   }
   connections_.erase(at);
 }
 
-void AuthServer::answer(Connection& connection, std::span<const uint8_t> token) {
+bool AuthServer::answer(Connection& connection, std::span<const uint8_t> token,
+                        Standing* standing) {
   Accepted accepted;
   Refused refused;
   if (!acceptor_->accept(token, &accepted, &refused)) {
     fail(connection, refused);
-    return;
+    return false;
   }
   if (!tell_vault(connection, accepted.principal, accepted.done.expires_s)) {
     refused.text = accepted.principal + ": the vault does not take the verdict";
     fail(connection, refused);
-    return;
+    return false;
   }
+  *standing = {accepted.principal, accepted.binding, accepted.done.expires_s};
   accepted.done.head = {RecordType::kGssDone, sizeof(GssDone)};
   accepted.done.token_size = static_cast<uint32_t>(accepted.reply.size());
-  told(connection,
-       send_record(connection.net.get(), &accepted.done, sizeof accepted.done, accepted.reply),
-       accepted.principal, "GSS-API", accepted.done.enctype, accepted.done.expires_s);
+  return told(
+      connection,
+      send_record(connection.net.get(), &accepted.done, sizeof accepted.done, accepted.reply),
+      *standing, "GSS-API", accepted.done.enctype);
 }
 
-void AuthServer::answer(Connection& connection, const KdhHello& hello,
-                        std::span<const uint8_t> ap_req) {
+bool AuthServer::answer(Connection& connection, const KdhHello& hello,
+                        std::span<const uint8_t> ap_req, Standing* standing) {
   AcceptedKdh accepted;
   Refused refused;
   if (!acceptor_->accept_kdh(ap_req, std::span(hello.random), &accepted, &refused)) {
     fail_kdh(connection, refused);
-    return;
+    return false;
   }
   const auto expires_s = static_cast<uint64_t>(accepted.expires_s);
   if (!tell_vault(connection, accepted.principal, expires_s)) {
     refused.text = accepted.principal + ": the vault does not take the verdict";
     refused.code = KRB5KDC_ERR_SVC_UNAVAILABLE;
     fail_kdh(connection, refused);
-    return;
+    return false;
   }
+  *standing = {accepted.principal, accepted.binding, expires_s};
   accepted.done.head = {RecordType::kKdhDone, sizeof(KdhDone)};
-  told(connection, send_record(connection.net.get(), accepted.done), accepted.principal, "TLS-KDH",
-       static_cast<uint32_t>(accepted.enctype), expires_s);
+  return told(connection, send_record(connection.net.get(), accepted.done), *standing, "TLS-KDH",
+              static_cast<uint32_t>(accepted.enctype));
 }
 
 /* The vault first: net must not be able to use what nobody has been told of. */
@@ -247,15 +269,16 @@ bool AuthServer::tell_vault(const Connection& connection, const std::string& pri
 }
 
 /* Of net, what it can go on with. */
-void AuthServer::told(const Connection& connection, RecordStatus status,
-                      const std::string& principal, const char* by, uint32_t enctype,
-                      uint64_t expires_s) {
+bool AuthServer::told(const Connection& connection, RecordStatus status, const Standing& standing,
+                      const char* by, uint32_t enctype) {
   if (status != RecordStatus::kOk) {
-    log(connection, principal + ": net does not take the key");
-    return;
+    log(connection, standing.principal + ": net does not take the key");
+    return false;
   }
-  log(connection, principal + " authenticated by " + by + ", encryption type " +
-                      std::to_string(enctype) + ", ticket ends at " + std::to_string(expires_s));
+  log(connection, standing.principal + " authenticated by " + by + ", encryption type " +
+                      std::to_string(enctype) + ", ticket ends at " +
+                      std::to_string(standing.expires_s));
+  return true;
 }
 
 void AuthServer::fail(const Connection& connection, const Refused& refused) {

@@ -22,8 +22,10 @@
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
 /*
- * The event loop of multip11-auth: one handshake per connection, then both of the connection's
- * sockets are closed. Nothing is kept of a client but its entry in the replay set.
+ * The event loop of multip11-auth: one handshake per connection, and then, for as long as it lives,
+ * fresh tickets of the same client (auth_server_renewals.cc). After the handshake the socket to the
+ * vault is closed. What is kept of a client is its name, its ticket's end and what ties a ticket to
+ * the connection (auth_renewal.h); and its entry in the replay set.
  *
  * clang-format off
  *   [priv] ---kAuthConnection-----> auth     two sockets: to that connection's net, and the vault
@@ -31,11 +33,15 @@
  *   auth -----kVerdict-------------> vault   once, and first
  *   auth -----kGssDone, kKdhDone---> net     with the acceptor's token, or the key
  *   auth -----kGssFailed, kKdhFailed-> net   instead, whatever goes wrong, and no verdict
+ *   net ------kRenew---------------> auth    later: a fresh ticket
+ *   auth -----kRenewal-------------> [priv]  if it is good; [priv] tells the vault
+ *   auth -----kRenewed-------------> net     what came of it
  * clang-format on
  *
- * Trust: [priv] is believed. net is a stranger: a record of the wrong form, a second one, silence
- * beyond the deadline and a hang-up all end that connection and nothing else. The vault never
- * sends. Nothing here is fatal; multip11-auth ends when [priv] hangs up.
+ * Trust: [priv] is believed. net is a stranger: a record of the wrong form, a second handshake,
+ * silence beyond the deadline, too many tickets that are refused and a hang-up all end that
+ * connection's place here and nothing else. A renewal is for the socket that it came on. The vault
+ * never sends. Nothing here is fatal; multip11-auth ends when [priv] hangs up.
  */
 #pragma once
 #include <cstdint>
@@ -63,6 +69,15 @@ class AuthServer {
     int64_t deadline_ms;
   };
   using Connections = std::map<uint64_t, Connection>;
+  /* One that is authenticated. */
+  struct Live {
+    uint64_t name;
+    UniqueFd net;
+    Standing standing;
+    int64_t last_ms; /* the handshake, or a ticket that was taken */
+    uint32_t wrong = 0;
+  };
+  using LiveOnes = std::map<uint64_t, Live>;
 
   AuthServer(Acceptor* acceptor, int control, uint32_t handshake_ms, UniqueFd epoll);
   bool watch(int fd, uint64_t key);
@@ -71,14 +86,24 @@ class AuthServer {
   bool on_control();
   void on_new_connection();
   void on_net(Connections::iterator at);
-  void answer(Connection& connection, std::span<const uint8_t> token);
-  void answer(Connection& connection, const KdhHello& hello, std::span<const uint8_t> ap_req);
+  /* True, and *standing has who it is, when the client is in. */
+  bool answer(Connection& connection, std::span<const uint8_t> token, Standing* standing);
+  bool answer(Connection& connection, const KdhHello& hello, std::span<const uint8_t> ap_req,
+              Standing* standing);
   bool tell_vault(const Connection& connection, const std::string& principal, uint64_t expires_s);
-  void told(const Connection& connection, RecordStatus status, const std::string& principal,
-            const char* by, uint32_t enctype, uint64_t expires_s);
+  bool told(const Connection& connection, RecordStatus status, const Standing& standing,
+            const char* by, uint32_t enctype);
   void fail(const Connection& connection, const Refused& refused);
   void fail_kdh(const Connection& connection, const Refused& refused);
-  void log(const Connection& connection, const std::string& text) const;
+  static void log(uint64_t connection, const std::string& text);
+  static void log(const Connection& connection, const std::string& text) {
+    log(connection.name, text);
+  }
+  /* auth_server_renewals.cc */
+  void keep(uint64_t serial, Connection* connection, Standing standing);
+  void on_live(LiveOnes::iterator at);
+  Renewed renew(Live* live, std::span<const uint8_t> ap_req);
+  bool tell_priv(const Live& live);
 
   Acceptor* acceptor_;
   int control_;
@@ -86,6 +111,8 @@ class AuthServer {
   UniqueFd epoll_;
   RecordBuffer record_;
   Connections connections_; /* by a serial number of ours, so also by deadline */
+  LiveOnes live_;           /* by the same */
+  size_t most_live_;        /* as many as there are descriptors beside those of handshakes */
   uint64_t last_serial_ = 0;
 };
 

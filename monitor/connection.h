@@ -121,6 +121,7 @@ class Connection : private MonitorHost {
   Slot* next_to_send(Backend* backend);
   void pump_control();
   void pump_vault();
+  void renew(uint64_t expires_s);
   void take_layer_pin(const RecordBuffer& record);
   void vault_lost();
   void pump_timers(uint64_t now);

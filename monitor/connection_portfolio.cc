@@ -253,8 +253,8 @@ void Connection::vault_lost() {
 }
 
 /*
- * Answers of the vault. A new one sends the portfolio once more, of which only PINs count: what it
- * takes away [priv] has noted.
+ * Answers of the vault. A new one sends the portfolio once more, of which only PINs and its end
+ * count: what it takes away [priv] has noted.
  */
 void Connection::pump_vault() {
   RecordBuffer record;
@@ -273,9 +273,22 @@ void Connection::pump_vault() {
       monitor_->make_answered(answer);
     }
     take_layer_pin(record);
-    if (record.as<PortfolioEnd>(RecordType::kPortfolioEnd) != nullptr) vault_ready_ = true;
+    if (const auto* renewed = record.as<PortfolioRenewed>(RecordType::kPortfolioRenewed))
+      renew(renewed->expires_s);
+    if (const auto* end = record.as<PortfolioEnd>(RecordType::kPortfolioEnd)) {
+      vault_ready_ = true;
+      renew(end->expires_s); /* while there was no vault */
+    }
     record.wipe();
   }
+}
+
+/* Never to an earlier end, and who has none gets none. */
+void Connection::renew(uint64_t expires_s) {
+  if (expires_s_ == 0 || expires_s <= expires_s_) return;
+  expires_s_ = expires_s;
+  log_info("connection %llu: ticket renewed, ends at %llu",
+           static_cast<unsigned long long>(number_), static_cast<unsigned long long>(expires_s));
 }
 
 void Connection::filtered(const Filtered& what) {

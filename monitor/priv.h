@@ -103,7 +103,7 @@ struct PrivConnection {
     bool still; /* a vault that came later says so too */
   };
   std::vector<Allowed> allowed;   /* by number; indices in `config` */
-  Verdict verdict{};              /* kept for the next vault, and shown; nothing depends on it */
+  Verdict verdict{};              /* kept for the next vault, and shown (answer_renewal) */
   std::vector<uint64_t> backends; /* processes */
   EventLoop::TimerId timer = 0;   /* handshake; later: time to end by itself */
   uint64_t running_ms = 0;        /* since when kRunning */
@@ -227,6 +227,7 @@ class Priv {
   bool dispatch(Process* process, const RecordBuffer& record);
   bool answer_allow(Process* process, const RecordBuffer& record);
   bool answer_vault_end(Process* process, const RecordBuffer& record);
+  bool answer_renewal(Process* process, const RecordBuffer& record);
   bool answer_spawn(Process* process, const RecordBuffer& record);
   bool answer_end_backend(Process* process, const RecordBuffer& record);
   bool answer_layer_state(Process* process, const RecordBuffer& record);

@@ -57,11 +57,12 @@ unsigned long long printable(uint64_t number) { return number; }
 
 }  // namespace
 
-/* All that a child may say to [priv]. net, auth and log say nothing. */
+/* All that a child may say to [priv]. net and log say nothing. */
 const Priv::Row Priv::kRows[] = {
     {Kind::kVault, RecordType::kAllow, 0, &Priv::answer_allow},
     {Kind::kVault, RecordType::kVaultEnd, 0, &Priv::answer_vault_end},
     {Kind::kVault, RecordType::kErase, 0, &Priv::answer_erase},
+    {Kind::kAuth, RecordType::kRenewal, 0, &Priv::answer_renewal},
     {Kind::kMonitor, RecordType::kSpawn, PrivConnection::kRunning, &Priv::answer_spawn},
     {Kind::kMonitor, RecordType::kEndBackend, PrivConnection::kRunning, &Priv::answer_end_backend},
     {Kind::kMonitor, RecordType::kLayerState, PrivConnection::kRunning, &Priv::answer_layer_state},
@@ -123,6 +124,33 @@ bool Priv::answer_vault_end(Process* process, const RecordBuffer& record) {
   PrivConnection* connection = find_connection(gone->connection);
   if (connection != nullptr && connection->vault == process->id)
     end(connection->name, "the vault refused it");
+  return true;
+}
+
+/* ---- auth */
+
+/*
+ * Only the auth that accepted a connection speaks of it. Its words are the vault's to judge; but
+ * one that contradicts what it said before has been taken over, and the vault may be missing.
+ */
+bool Priv::answer_renewal(Process* process, const RecordBuffer& record) {
+  const Renewal* renewal = record.as<Renewal>(RecordType::kRenewal);
+  if (renewal == nullptr || !text_ends(renewal->principal)) return false;
+  PrivConnection* connection = find_connection(renewal->connection);
+  if (connection == nullptr) return true; /* it ended meanwhile */
+  if (connection->auth != process->id) return false;
+  Verdict& verdict = connection->verdict;
+  if (connection->phase != PrivConnection::kRunning ||
+      std::strncmp(verdict.principal, renewal->principal, sizeof verdict.principal) != 0 ||
+      renewal->expires_s <= verdict.expires_s) {
+    end(connection->name, "multip11-auth renewed what it is not");
+    return true;
+  }
+  verdict.expires_s = renewal->expires_s;
+  Process* vault = find_process(connection->vault);
+  if (vault == nullptr) return true; /* the next one is given the verdict */
+  if (send_record(vault->control.get(), *renewal) != RecordStatus::kOk)
+    end(connection->name, "the vault takes no records");
   return true;
 }
 

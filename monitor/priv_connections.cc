@@ -290,9 +290,11 @@ void Priv::vault_died(uint64_t process) {
 
 void Priv::auth_died(uint64_t process) {
   std::vector<uint64_t> lost;
-  for (auto& [name, connection] : connections_)
-    if (connection.auth == process && connection.phase == PrivConnection::kStarting)
-      lost.push_back(name);
+  for (auto& [name, connection] : connections_) {
+    if (connection.auth != process) continue;
+    connection.auth = 0; /* the connection's ticket is not renewed any more */
+    if (connection.phase == PrivConnection::kStarting) lost.push_back(name);
+  }
   for (uint64_t name : lost) end(name, "multip11-auth died during its handshake");
 }
 

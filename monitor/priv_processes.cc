@@ -488,7 +488,7 @@ void Priv::retire_unused() {
   for (uint64_t id : retiring_) {
     bool used = std::any_of(connections_.begin(), connections_.end(), [&](const auto& entry) {
       const PrivConnection& c = entry.second;
-      return c.vault == id || (c.auth == id && c.phase == PrivConnection::kStarting);
+      return c.vault == id || c.auth == id; /* an auth for renewals, when it has accepted it */
     });
     if (!used) unused.push_back(id);
   }

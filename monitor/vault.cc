@@ -50,6 +50,7 @@ const Vault::Row Vault::kRows[] = {
     {RecordType::kVaultConnection, 0, &Vault::answer_connection},
     {RecordType::kAllowed, kAllowedAwaited, &Vault::answer_allowed},
     {RecordType::kVaultEnd, kVerdictAwaited | kAllowedAwaited | kTold, &Vault::answer_end},
+    {RecordType::kRenewal, kAllowedAwaited | kTold, &Vault::answer_renewal},
     {RecordType::kStop, 0, &Vault::answer_stop},
     {RecordType::kErased, 0, &Vault::answer_erased},
 };
@@ -133,6 +134,28 @@ bool Vault::answer_allowed(RecordBuffer& record) {
   if (connection->phase != kAllowedAwaited) return false;
   connection->phase = kTold;
   queue_portfolio(connection);
+  flush(connection);
+  return true;
+}
+
+/* Of whom a connection is never changes, and no record makes its time shorter. */
+bool Vault::answer_renewal(RecordBuffer& record) {
+  const Renewal* renewal = record.as<Renewal>(RecordType::kRenewal);
+  if (renewal == nullptr) return false;
+  Connection* connection = find(renewal->connection);
+  if (connection == nullptr) return true; /* ended meanwhile */
+  Verdict& verdict = connection->verdict;
+  if (connection->phase == kVerdictAwaited || verdict.kind != kVerdictKerberos ||
+      !text_ends(renewal->principal) || std::strcmp(renewal->principal, verdict.principal) != 0 ||
+      renewal->expires_s <= verdict.expires_s) {
+    refuse(connection->name, "a renewal that is not of its verdict");
+    return true;
+  }
+  verdict.expires_s = renewal->expires_s;
+  if (connection->phase != kTold || !connection->monitor) return true; /* its portfolio has it */
+  PortfolioRenewed renewed = make_record<PortfolioRenewed>(RecordType::kPortfolioRenewed);
+  renewed.expires_s = renewal->expires_s;
+  connection->unsent.push_back(octets_of(renewed));
   flush(connection);
   return true;
 }

@@ -28,10 +28,11 @@
  * For each connection: [priv] introduces it (kVaultConnection), a verdict comes once - from
  * multip11-auth on the connection's own socket, or from [priv] beside the introduction - the vault
  * asks [priv] to note the backends (kAllow), and only when [priv] has (kAllowed) does the monitor
- * learn its portfolio.
+ * learn its portfolio. Later [priv] may say that the same client has a fresh ticket (kRenewal).
  *
  * Trust: [priv] is believed as far as the form of its records. auth's word is taken once for each
- * connection; a second verdict, or a record of any other form, ends the connection. A monitor
+ * connection; a second verdict, a renewal for somebody else, or a record of any other form, ends
+ * the connection. A monitor
  * asks for tokens on demand that its portfolio has, and tells how their making went, and the same
  * of PINs that are being changed; anything else that it sends ends its connection. Every record has
  * a fixed size; nothing of variable length is ever received. An administrator is root, or whoever
@@ -146,6 +147,7 @@ class Vault {
   void on_monitor(uint64_t name, uint32_t events);
   bool answer_connection(RecordBuffer& record);
   bool answer_allowed(RecordBuffer& record);
+  bool answer_renewal(RecordBuffer& record);
   bool answer_end(RecordBuffer& record);
   bool answer_stop(RecordBuffer& record);
   bool answer_erased(RecordBuffer& record);

@@ -110,6 +110,7 @@ class KdhHandshake {
     return client_->ended() ? client_->reason() : "not authenticated";
   }
   std::unique_ptr<TlsStream>& client() { return client_; }
+  UniqueFd take_auth() { return std::move(kept_auth_); }
 
  private:
   enum class State { kNoHello, kAsked, kAccepted, kRefused };
@@ -208,6 +209,7 @@ class KdhHandshake {
     if (const auto* done = record.as<KdhDone>(RecordType::kKdhDone)) {
       std::copy_n(done->psk, sizeof psk_, psk_);
       state_ = State::kAccepted;
+      kept_auth_ = std::move(auth_);
     } else if (const auto* failed = record.as<KdhFailed>(RecordType::kKdhFailed)) {
       alert_ = static_cast<int>(failed->alert & 0xff);
       why_ = "not authenticated";
@@ -220,7 +222,8 @@ class KdhHandshake {
   }
 
   TlsContext context_;
-  UniqueFd auth_;
+  UniqueFd auth_;      /* until it has answered */
+  UniqueFd kept_auth_; /* from then on, if it has accepted */
   std::unique_ptr<TlsStream> client_;
   State state_ = State::kNoHello;
   std::vector<uint8_t> identity_;
@@ -231,9 +234,12 @@ class KdhHandshake {
 
 }  // namespace
 
-std::unique_ptr<PeerStream> authenticate_kdh(UniqueFd client, UniqueFd auth, const char** why) {
-  auto handshake = std::make_unique<KdhHandshake>(std::move(client), std::move(auth));
-  if (handshake->run()) return std::move(handshake->client());
+std::unique_ptr<PeerStream> authenticate_kdh(UniqueFd client, UniqueFd* auth, const char** why) {
+  auto handshake = std::make_unique<KdhHandshake>(std::move(client), std::move(*auth));
+  if (handshake->run()) {
+    *auth = handshake->take_auth();
+    return std::move(handshake->client());
+  }
   *why = handshake->why();
   return nullptr;
 }

@@ -30,6 +30,7 @@
 #include <cstring>
 #include <utility>
 
+#include "codec_renew.h"
 #include "log.h"
 #include "net_handshake.h"
 #include "p11_looks.h"
@@ -62,8 +63,9 @@ NetConnection::~NetConnection() = default;
 
 void NetConnection::run() {
   const char* why = nullptr;
-  client_ = authenticate(start_, std::move(client_socket_), std::move(auth_), &why);
+  client_ = authenticate(start_, std::move(client_socket_), &auth_, &why);
   if (client_) {
+    renewal_.begin(std::move(auth_));
     auto channel = Channel::join(std::move(monitor_socket_), kSegmentMs);
     if (channel) {
       monitor_ = std::move(*channel);
@@ -83,6 +85,7 @@ void NetConnection::serve() {
   while (!client_->ended()) {
     bool progress = take_messages();
     progress |= pump_monitor();
+    if (renewing_ != nullptr) progress |= pump_auth();
     progress |= pump_output();
     if (last_words_ && returning_.empty() && client_->unwritten() == 0)
       client_->end("closed after a broken message");
@@ -178,7 +181,6 @@ bool NetConnection::take_line(std::span<const uint8_t> rest) {
 /* One whole message. False when the connection goes no further. */
 bool NetConnection::take_message(uint32_t number, std::span<const uint8_t> octets) {
   Call* call = free_call();
-  active_ns_ = Waiter::now_ns();
   call->arena.clear();
   call->number = number;
   call->opcode = 0;
@@ -231,6 +233,7 @@ bool NetConnection::take_call(Call* call, std::span<const uint8_t> der) {
     eager_ = names_extension(received.envelope.hello, kEagerExtension);
     snapshots_ = names_extension(received.envelope.hello, kSnapshotExtension);
     lengths_ = names_extension(received.envelope.hello, kOutputLenExtension);
+    renews_ = names_extension(received.envelope.hello, kRenewExtension);
   }
   if (status == CodecStatus::kOk && !received.call) status = CodecStatus::kSyntax;
   if (status == CodecStatus::kVersion) {
@@ -247,6 +250,8 @@ bool NetConnection::take_call(Call* call, std::span<const uint8_t> der) {
     return break_off(call, der_error_text(received.shape));
   }
   call->opcode = received.opcode;
+  if (received.opcode == kOpRenew && renews_) return take_renewal(call, received, der.size());
+  active_ns_ = Waiter::now_ns();
   call->row = function_row(received.opcode);
   if (received.opcode == kSnapshotOpcode && snapshots_) return take_snapshot(call, received);
   if (call->row == nullptr) {
@@ -274,6 +279,43 @@ bool NetConnection::take_call(Call* call, std::span<const uint8_t> der) {
                "", received.opcode, CKR_GENERAL_ERROR);
   last_words_ = status != CodecStatus::kMemory;
   return !last_words_;
+}
+
+/*
+ * A fresh ticket, for auth. It is no use of the connection: who does nothing else is idle. (One
+ * that is refused here counts as one, as calls that are none do.)
+ */
+bool NetConnection::take_renewal(Call* call, const Received& received, size_t octets) {
+  std::span<const uint8_t> ap_req;
+  if (!decode_renew_call(received, &call->arena, &ap_req)) {
+    give_failure(call, FailureReason::kSyntax, "", received.opcode, CKR_GENERAL_ERROR);
+    last_words_ = true;
+    return false;
+  }
+  call->held = octets + call->arena.size();
+  pending_ += call->held;
+  const CK_RV rv = renewing_ != nullptr ? CKR_OPERATION_ACTIVE : renewal_.ask(ap_req);
+  if (rv != CKR_OK) {
+    encode_renew_return(rv, 0, call->envelope, &call->arena, &call->answer);
+    give_answer(call);
+    return true;
+  }
+  call->state = Call::State::kAtAuth;
+  renewing_ = call;
+  return true;
+}
+
+bool NetConnection::pump_auth() {
+  CK_RV rv = CKR_OK;
+  uint64_t expires_s = 0;
+  if (!renewal_.answered(&rv, &expires_s)) return false;
+  Call* call = renewing_;
+  encode_renew_return(rv, expires_s, call->envelope, &call->arena, &call->answer);
+  const uint64_t active_ns = active_ns_;
+  give_answer(call);
+  active_ns_ = active_ns;
+  renewing_ = nullptr;
+  return true;
 }
 
 void NetConnection::give_failure(Call* call, FailureReason reason, const char* detail,
@@ -472,8 +514,9 @@ void NetConnection::sleep() {
   };
   if (nap == 0 && waiter_.spin(ready, expected)) return;
   bool armed = monitor_->arm();
-  pollfd fds[2] = {{client_->fd(), static_cast<short>(wants_input ? POLLIN : 0), 0},
-                   {monitor_->fd(), POLLIN, 0}};
+  pollfd fds[3] = {{client_->fd(), static_cast<short>(wants_input ? POLLIN : 0), 0},
+                   {monitor_->fd(), POLLIN, 0},
+                   {renewing_ != nullptr ? renewal_.fd() : -1, POLLIN, 0}};
   if (client_->unwritten() != 0) fds[0].events |= POLLOUT;
   uint64_t longest = UINT64_MAX;
   if (start_.idle_timeout_s != 0 && !busy())

@@ -40,6 +40,7 @@
 #include "codec.h"
 #include "compound_length.h"
 #include "frames.h"
+#include "net_renewal.h"
 #include "peer_stream.h"
 #include "record_io.h"
 #include "text.h"
@@ -62,7 +63,7 @@ class NetConnection {
 
   /* One call of the client, from decoding to its return's last fragment. */
   struct Call {
-    enum class State { kFree, kHeld, kQueued, kAtMonitor, kReturning };
+    enum class State { kFree, kHeld, kQueued, kAtMonitor, kAtAuth, kReturning };
     State state = State::kFree;
     uint64_t id = 0;     /* on the monitor's channel */
     uint32_t number = 0; /* of the message */
@@ -94,6 +95,8 @@ class NetConnection {
   bool start_snapshot();
   void take_reply();
   void go_on(Call* call, CK_RV rv);
+  bool take_renewal(Call* call, const Received& received, size_t octets);
+  bool pump_auth();
   bool break_off(Call* call, const char* why);
   void give_answer(Call* call);
   void give_failure(Call* call, FailureReason reason, const char* detail, uint32_t opcode,
@@ -120,6 +123,9 @@ class NetConnection {
   std::deque<Call*> to_monitor_;
   size_t sent_ = 0; /* of the first in to_monitor_ */
   std::deque<Call*> returning_;
+  NetRenewal renewal_;
+  Call* renewing_ = nullptr; /* the one that is kAtAuth */
+  bool renews_ = false;      /* its hello names the extension */
   Message reply_;
   SecureBuffer fragment_;
   KeyLengths key_lengths_;

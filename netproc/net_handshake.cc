@@ -77,6 +77,7 @@ class GssHandshake {
     return false;
   }
   std::unique_ptr<Stream>& client() { return client_; }
+  UniqueFd take_auth() { return std::move(kept_auth_); }
 
  private:
   /* Whatever follows the token that ends the exchange stays in the stream: it is wrapped already.
@@ -104,7 +105,7 @@ class GssHandshake {
       client_->begin(std::make_unique<KeyWrapping>(std::move(*wrap)));
       bool written = token.empty() || client_->put_token(token);
       record.wipe(); /* the key, and `token` with it */
-      auth_.reset();
+      kept_auth_ = std::move(auth_);
       *done = true;
       return written;
     }
@@ -119,39 +120,43 @@ class GssHandshake {
 
   std::unique_ptr<Stream> client_;
   const GssOrder order_;
-  UniqueFd auth_;
+  UniqueFd auth_;      /* until it has answered */
+  UniqueFd kept_auth_; /* from then on */
 };
 
 template <class Stream>
 std::unique_ptr<PeerStream> authenticate_gss(std::unique_ptr<Stream> client, GssOrder order,
-                                             UniqueFd auth, const char** why) {
-  GssHandshake<Stream> handshake(std::move(client), order, std::move(auth));
-  if (handshake.run()) return std::move(handshake.client());
+                                             UniqueFd* auth, const char** why) {
+  GssHandshake<Stream> handshake(std::move(client), order, std::move(*auth));
+  if (handshake.run()) {
+    *auth = handshake.take_auth();
+    return std::move(handshake.client());
+  }
   *why = handshake.client()->ended() ? handshake.client()->reason() : "not authenticated";
   return nullptr;
 }
 
 }  // namespace
 
-std::unique_ptr<PeerStream> authenticate(const NetStart& start, UniqueFd client, UniqueFd auth,
+std::unique_ptr<PeerStream> authenticate(const NetStart& start, UniqueFd client, UniqueFd* auth,
                                          const char** why) {
   *why = "not authenticated";
   if (start.streams != 0)
     return authenticate_gss(std::make_unique<SctpStream>(std::move(client), start.streams),
-                            GssOrder::kWindow, std::move(auth), why);
-  const int first = first_octet(client.get(), auth.get(), why);
+                            GssOrder::kWindow, auth, why);
+  const int first = first_octet(client.get(), auth->get(), why);
   switch (first) {
     case -1:
       return nullptr;
     case kFirstOctetGss:
       if ((start.security & security_bit(Security::kGss)) != 0)
         return authenticate_gss(std::make_unique<TokenStream>(std::move(client)), GssOrder::kStrict,
-                                std::move(auth), why);
+                                auth, why);
       *why = "GSS-API, which this listener does not take";
       return nullptr;
     case kFirstOctetTls:
       if ((start.security & security_bit(Security::kKdh)) != 0)
-        return authenticate_kdh(std::move(client), std::move(auth), why);
+        return authenticate_kdh(std::move(client), auth, why);
       *why = "TLS, which this listener does not take";
       return nullptr;
     default:

@@ -41,12 +41,13 @@ namespace mp11 {
 
 /*
  * Returns the stream from which messages can be read; whatever the client has sent behind the
- * handshake is still in it. nullptr: it came to nothing; *why has words for the log.
+ * handshake is still in it. nullptr: it came to nothing; *why has words for the log. *auth is the
+ * same socket afterwards: auth takes fresh tickets there (net_renewal.h).
  */
-std::unique_ptr<PeerStream> authenticate(const NetStart& start, UniqueFd client, UniqueFd auth,
+std::unique_ptr<PeerStream> authenticate(const NetStart& start, UniqueFd client, UniqueFd* auth,
                                          const char** why);
 
 /* One of the ways, for authenticate(). `client` has something to read. */
-std::unique_ptr<PeerStream> authenticate_kdh(UniqueFd client, UniqueFd auth, const char** why);
+std::unique_ptr<PeerStream> authenticate_kdh(UniqueFd client, UniqueFd* auth, const char** why);
 
 }  // namespace mp11

@@ -28,6 +28,8 @@
 #
 # attack: speaks-for-local a verdict of a local user is refused, and the connection ended
 # attack: second-verdict a second verdict ends the connection
+# attack: renews-others a renewal of a connection that it has not accepted ends it
+# attack: renews-as-another a renewal of its own connection as another user's ends that connection
 # attack: ends-others words that end other connections, to [priv], end it alone
 # attack: asks-for-backends a request for a backend ends it
 # attack: no-backend no backend was started by any of these
@@ -52,7 +54,7 @@ token mine { layer { backend = hsm token = mine } access = read-write
 token others { layer { backend = other token = others } access = read-write
   allow = {"$(me local)"} }
 END
-for what in local twice priv spawn; do
+for what in local twice renew-as renew-other priv spawn; do
   mode $what
   : >"$daemon_log"
   daemon_up
@@ -69,9 +71,14 @@ for what in local twice priv spawn; do
     reported second-verdict
     check_match "second-verdict: the vault says why" 'a second verdict' "$(cat "$daemon_log")"
     ;;
+  renew-as)
+    reported renews-as-another
+    check_match "renews-as-another: [priv] says why" 'renewed what it is not' "$(cat "$daemon_log")"
+    ;;
   *)
     name=ends-others
     [ $what = spawn ] && name=asks-for-backends
+    [ $what = renew-other ] && name=renews-others
     wait_for 20 said "multip11-auth.* broke the form"
     attack_match $name 'multip11-auth\[[0-9]*\] broke the form of its records; killed' \
       "$(cat "$daemon_log")"

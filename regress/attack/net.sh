@@ -30,7 +30,9 @@
 # attack: early-channel before authentication gets no channel from the monitor, whatever it sends
 # attack: own-verdict cannot say itself who its client is
 # attack: asks-auth-twice has one exchange with auth, whatever its outcome
-# attack: auth-after-verdict has no auth any more once it has spoken
+# attack: auth-after-verdict gets no second verdict once auth has spoken
+# attack: renews-with-nothing has its client's ticket, and no fresh one: it renews nothing
+# attack: says-renewal words that auth says of a renewal, said to auth, end its place there
 # attack: asks-for-backends a request for a backend, sent to [priv], ends it
 # attack: allows-itself words of the vault, sent to [priv], end it
 # attack: ends-others words that end other connections end it alone
@@ -91,9 +93,17 @@ for what in spawn allow end; do
 done
 attack_equal no-backend-before 0 "$(started)"
 
+use_client gss
+for what in renew say-renewal; do
+  mode $what
+  : >"$daemon_log"
+  timeout 60 "$P11TEST" "$MODULE" slots >/dev/null 2>&1 </dev/null
+  wait_for 60 ended $what
+  [ $what = renew ] && reported renews-with-nothing || reported says-renewal
+  check "$what: no monitor was told" not said 'ticket renewed, ends at'
+done
 mode after
 : >"$daemon_log"
-use_client gss
 timeout 60 "$P11TEST" "$MODULE" slots >/dev/null 2>&1 </dev/null
 wait_for 60 ended after
 check_equal "an owned net serves its own client" "yes yes" \

@@ -28,6 +28,7 @@
  *   twice       two exchanges with auth on one socket
  *   spawn, allow, end    records on the socket to [priv] that only others may send
  *   after       hands the client's handshake to auth as it should, and then uses what that gives
+ *   renew, say-renewal    the same, and then what is no fresh ticket, on the socket to auth
  */
 #include <netinet/in.h>
 
@@ -120,8 +121,41 @@ void records_to_priv(const std::string& mode, uint64_t connection) {
 
 /* ---- after authentication */
 
+/* What auth answers to those octets: a RenewalAnswer, or 0 when it hangs up. */
+uint32_t renew(int auth, std::span<const uint8_t> ap_req) {
+  ConnectionToken record = make_record<ConnectionToken>(RecordType::kRenew);
+  record.token_size = static_cast<uint32_t>(ap_req.size());
+  send_record(auth, &record, sizeof record, ap_req);
+  RecordBuffer answer;
+  if (receive(&answer, auth, 10 * kMs) != RecordStatus::kOk) return 0;
+  const auto* renewed = answer.as<Renewed>(RecordType::kRenewed);
+  return renewed != nullptr ? renewed->answer : 0;
+}
+
+/* The client's own AP-REQ, of its handshake, is all that there is; and words of auth itself. */
+void renew_with_nothing(int auth, std::span<const uint8_t> token) {
+  ::sleep(limits::kRenewalGapMs / 1000 + 1);
+  unsigned refused = 0, taken = 0;
+  for (uint32_t i = 0; i < limits::kWrongRenewals; i++) {
+    const uint32_t answer = renew(auth, token.subspan(i % 2 == 0 ? 17 : 0));
+    refused += answer == kRenewalRefused ? 1 : 0;
+    taken += answer == kRenewalDone ? 1 : 0;
+  }
+  held("renews-with-nothing",
+       taken == 0 && refused == limits::kWrongRenewals && hangs_up(auth, 10 * kMs),
+       std::to_string(refused) + " " + std::to_string(taken));
+}
+void say_renewal(int auth) {
+  Renewal renewal = make_record<Renewal>(RecordType::kRenewal);
+  renewal.connection = 1;
+  renewal.expires_s = UINT32_MAX;
+  std::strcpy(renewal.principal, "alice@MULTIP11.TEST");
+  send_record(auth, renewal);
+  held("says-renewal", hangs_up(auth, 10 * kMs));
+}
+
 /* Carries the handshake; true with the channel to the monitor. */
-std::unique_ptr<Channel> authenticate(Sockets* sockets) {
+std::unique_ptr<Channel> authenticate(Sockets* sockets, const std::string& mode) {
   TokenStream client(std::move(sockets->client));
   for (;;) {
     if (events_within(client.fd(), 10 * kMs) == 0 || !client.read()) return nullptr;
@@ -131,7 +165,13 @@ std::unique_ptr<Channel> authenticate(Sockets* sockets) {
     RecordBuffer answer;
     if (receive(&answer, sockets->auth.get(), 10 * kMs) != RecordStatus::kOk) return nullptr;
     if (answer.with_tail<GssDone>(RecordType::kGssDone, &token) == nullptr) return nullptr;
-    /* With the verdict spoken auth has done with this connection: the same token once more. */
+    if (mode != "after") {
+      const std::span<const uint8_t> first = client.token(limits::kGssToken);
+      if (mode == "renew") renew_with_nothing(sockets->auth.get(), first);
+      if (mode == "say-renewal") say_renewal(sockets->auth.get());
+      return nullptr;
+    }
+    /* The verdict is spoken once for this connection: the same token once more. */
     token_to_auth(sockets->auth.get(), client.token(limits::kGssToken));
     held("auth-after-verdict", hangs_up(sockets->auth.get(), 10 * kMs));
     auto channel = Channel::join(std::move(sockets->monitor), 10 * kMs);
@@ -173,7 +213,7 @@ constexpr uint64_t kSessionInvalid = 0xb3, kSlotInvalid = 0x3, kObjectInvalid = 
 
 /* The client's portfolio is the first slot; another client has sessions, objects and a login. */
 void after(Sockets* sockets) {
-  std::unique_ptr<Channel> channel = authenticate(sockets);
+  std::unique_ptr<Channel> channel = authenticate(sockets, "after");
   if (channel == nullptr) return say("no handshake");
   /* A segment of one's own choosing, and descriptors that nobody asked for. */
   Caller monitor(channel.get());
@@ -231,6 +271,7 @@ int main(int argc, char** argv) {
     if (what == "twice") twice(sockets);
     if (what == "spawn" || what == "allow" || what == "end") records_to_priv(what, net->connection);
     if (what == "after") after(&sockets);
+    if (what == "renew" || what == "say-renewal") (void)authenticate(&sockets, what);
     say("done " + what);
     return 0;
   }

@@ -28,6 +28,8 @@
  *           twice      two verdicts for one connection
  *           priv       asks [priv] to end connections
  *           spawn      asks [priv] for a backend
+ *           renew-other   renews a connection that another has accepted, or nobody
+ *           renew-as   renews its own as somebody else's
  *   vault   beyond     allows flags and backends that are none, to connections that are none
  *           flags      allows with a flag that is none
  *           spawn      asks [priv] for a backend
@@ -67,6 +69,14 @@ ConnectionName end_of(uint64_t connection) {
   return out;
 }
 
+Renewal renewal_of(uint64_t connection, const char* principal) {
+  Renewal out = make_record<Renewal>(RecordType::kRenewal);
+  out.connection = connection;
+  out.expires_s = UINT32_MAX;
+  std::strcpy(out.principal, principal);
+  return out;
+}
+
 /* [priv] kills who speaks out of turn. */
 void killed_for(const char* what) {
   ::sleep(10);
@@ -92,6 +102,17 @@ void auth(const std::string& mode, RecordBuffer* record) {
   } else if (mode == "spawn") {
     send_record(kControl, make_record<Spawn>(RecordType::kSpawn));
     killed_for("spawn");
+  } else if (mode == "renew-other") {
+    for (uint64_t other = 1; other < connection; other++)
+      send_record(kControl, renewal_of(other, "alice@MULTIP11.TEST"));
+    killed_for("renew-other");
+  } else if (mode == "renew-as") {
+    Verdict own = verdict(kVerdictKerberos, "alice@MULTIP11.TEST");
+    own.expires_s = UINT32_MAX - 1;
+    send_record(vault, own);
+    ::sleep(2); /* until the connection runs */
+    send_record(kControl, renewal_of(connection, "bob@MULTIP11.TEST"));
+    held("renews-as-another", hangs_up(record->fds()[0].get(), 5000));
   }
 }
 

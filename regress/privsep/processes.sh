@@ -119,15 +119,17 @@ check_equal "multip11d: no new privileges" 1 "$(status_of "$d" NoNewPrivs)"
 plan() { # NAME PID: the lines of fd_kinds that it should have
   printf '0 null\n1 null\n'
   case $1 in
-  multip11-auth) printf '2 pipe\n3 socket\n4 eventpoll\n' ;;
   multip11-backend) printf '2 pipe\n3 socket\n' ;;
   esac
 }
-for pid in $(pids_of -auth) $(pids_of -backend); do
+for pid in $(pids_of -backend); do
   name=$(basename "$(readlink "/proc/$pid/exe")")
   check_equal "$name: descriptors as planned" "$(plan "$name" | paste -sd' ')" \
     "$(fd_kinds "$pid" | paste -sd' ')"
 done
+# auth: its control socket, one socket for each net, for fresh tickets, and epoll.
+check_equal "multip11-auth: descriptors as planned, one socket a connection" \
+  "1 eventpoll 2 null 1 pipe 3 socket" "$(count_kinds "$(pids_of -auth)")"
 # The vault: its control socket, one socket for each connection's monitor, and epoll.
 check_equal "multip11-vault: descriptors as planned, one socket a connection" \
   "1 eventpoll 2 null 1 pipe 5 socket" "$(count_kinds "$(pids_of -vault)")"
@@ -157,8 +159,8 @@ for pid in $(pids_of -net); do
   "2 null 1 pipe 1 socket") idle_nets=$((idle_nets + 1)) ;;
   *)
     serving=$((serving + 1))
-    # The client's connection, the channel to its monitor; those to [priv] and auth are closed.
-    check_equal "multip11-net: descriptors as planned" "2 null 1 pipe 2 socket" "$kinds"
+    # The client's connection, the channel to its monitor, auth; that to [priv] is closed.
+    check_equal "multip11-net: descriptors as planned" "2 null 1 pipe 3 socket" "$kinds"
     ;;
   esac
 done

@@ -203,7 +203,7 @@ class Maker {
 inline std::vector<long> all_opcodes() {
   std::vector<long> opcodes;
   for (unsigned i = 0; i < kFunctions; i++) opcodes.push_back(i);
-  opcodes.insert(opcodes.end(), {256, 257}); /* Cancel and Snapshot */
+  opcodes.insert(opcodes.end(), {256, 257, 258}); /* Cancel, Snapshot, Renew */
   return opcodes;
 }
 

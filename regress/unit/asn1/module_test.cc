@@ -206,6 +206,7 @@ BOOST_AUTO_TEST_CASE(opcodes_are_ordinals) {
   }
   BOOST_TEST(OperationCode_opx_Cancel == 256);
   BOOST_TEST(OperationCode_opx_Snapshot == 257);
+  BOOST_TEST(OperationCode_opx_Renew == 258);
 }
 
 /* Types that are another by name patch themselves at first use; afterwards they must not. */

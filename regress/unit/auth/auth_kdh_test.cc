@@ -248,4 +248,93 @@ BOOST_AUTO_TEST_CASE(no_changed_or_cut_ap_req_is_accepted) {
   }
 }
 
+/* ---- renewal: a fresh ticket for a connection that is there */
+
+namespace {
+
+struct Renewing : Fixture {
+  Renewing() {
+    AcceptedKdh accepted;
+    Refused refused;
+    Forgery short_one;
+    short_one.end_s = 600;
+    BOOST_REQUIRE(acceptor->accept_kdh(ap_req(short_one), random, &accepted, &refused));
+    standing = {accepted.principal, accepted.binding, static_cast<uint64_t>(accepted.expires_s)};
+  }
+  Bytes fresh(const Forgery& forgery = {}) {
+    return ap_req(forgery, mp11::renewal_checksummed(standing.binding));
+  }
+  bool renews(const Bytes& octets, std::string* why = nullptr) {
+    Refused refused;
+    const mp11::Standing before = standing;
+    const bool taken = acceptor->accept_renewal(octets, &standing, &refused);
+    if (why != nullptr) *why = refused.text;
+    BOOST_CHECK_EQUAL(standing.principal, before.principal);
+    BOOST_CHECK(standing.binding == before.binding);
+    if (!taken) BOOST_CHECK_EQUAL(standing.expires_s, before.expires_s);
+    return taken;
+  }
+  void check_not_renewed(const Bytes& octets, const std::string& reason) {
+    std::string why;
+    BOOST_CHECK(!renews(octets, &why));
+    BOOST_CHECK_MESSAGE(why.find(reason) != std::string::npos,
+                        "'" << why << "' does not say '" << reason << "'");
+  }
+  mp11::Standing standing;
+};
+
+}  // namespace
+
+BOOST_FIXTURE_TEST_CASE(a_fresh_ticket_renews, Renewing) {
+  const uint64_t before = standing.expires_s;
+  BOOST_CHECK(renews(fresh()));
+  BOOST_CHECK(standing.expires_s > before + 2900 && standing.expires_s < before + 3100);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_renewal_is_for_one_connection, Renewing) {
+  AcceptedKdh other;
+  Refused refused;
+  BOOST_REQUIRE(acceptor->accept_kdh(ap_req(), random, &other, &refused));
+  BOOST_CHECK(other.binding != standing.binding);
+  const std::string why = "or another connection";
+  check_not_renewed(ap_req({}, mp11::renewal_checksummed(other.binding)), why);
+  check_not_renewed(ap_req(), why); /* what a ClientHello has */
+  Bytes bare(standing.binding.begin(), standing.binding.end());
+  check_not_renewed(ap_req({}, bare), why);
+  check_not_renewed(ap_req({}, {}, {.checksum = false}), "no checksum by a key");
+  /* Nor is it good for a handshake. */
+  check_refused(fresh(), "made for another ClientHello", mp11::kKdhAlertDenied);
+}
+
+BOOST_FIXTURE_TEST_CASE(a_renewal_is_of_the_same_principal, Renewing) {
+  Forgery bob;
+  bob.client = "bob@FORGED.TEST";
+  check_not_renewed(fresh(bob), "the connection is that of alice@FORGED.TEST");
+  Forgery longer;
+  longer.client = "alice/admin@FORGED.TEST";
+  check_not_renewed(fresh(longer), "the connection is that of");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_renewal_is_taken_once, Renewing) {
+  Forgery first;
+  first.end_s = 1200;
+  const Bytes octets = fresh(first);
+  BOOST_CHECK(renews(octets));
+  standing.expires_s -= 600; /* else its end would be why */
+  check_not_renewed(octets, "replayed");
+}
+
+BOOST_FIXTURE_TEST_CASE(a_renewal_never_shortens, Renewing) {
+  Forgery shorter;
+  shorter.end_s = 300;
+  check_not_renewed(fresh(shorter), "ends no later");
+  Forgery old;
+  old.end_s = -10;
+  check_not_renewed(fresh(old), "xpired");
+  Forgery foreign;
+  foreign.other_key = true;
+  check_not_renewed(fresh(foreign), "");
+  check_not_renewed(Bytes(100, 0x6e), "");
+}
+
 BOOST_AUTO_TEST_SUITE_END()

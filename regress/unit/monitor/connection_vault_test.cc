@@ -71,6 +71,44 @@ BOOST_AUTO_TEST_CASE(the_vault_dies_later) {
   BOOST_TEST(count == 2u);
 }
 
+/* It lives beyond the old end and ends at the new one; no record makes it end earlier. */
+BOOST_AUTO_TEST_CASE(a_renewed_ticket) {
+  Daemon d;
+  const auto now = static_cast<uint64_t>(::time(nullptr));
+  d.begin(now + 2);
+  auto renewed = make_record<PortfolioRenewed>(RecordType::kPortfolioRenewed);
+  for (const uint64_t expires_s : {now + 5, now + 1, uint64_t{0}}) {
+    renewed.expires_s = expires_s;
+    BOOST_REQUIRE((send_record(d.vault(), renewed) == RecordStatus::kOk));
+  }
+  BOOST_TEST(d.ended(3500) == -1);
+  CK_SESSION_HANDLE session = 0;
+  BOOST_TEST(d.open(1, &session) == CKR_OK);
+  BOOST_TEST(d.exit_code(4000) == 0);
+  BOOST_TEST(static_cast<uint64_t>(::time(nullptr)) >= now + 5);
+}
+
+/* While there was no vault: the next one says it with its portfolio. */
+BOOST_AUTO_TEST_CASE(a_ticket_that_was_renewed_meanwhile) {
+  Daemon d;
+  const auto now = static_cast<uint64_t>(::time(nullptr));
+  d.begin(now + 2);
+  d.drop_vault();
+  d.new_vault();
+  d.send_usual_portfolio(now + 60);
+  BOOST_TEST(d.ended(3500) == -1);
+}
+
+/* Who has no ticket gets no end. */
+BOOST_AUTO_TEST_CASE(a_renewal_for_who_has_no_ticket) {
+  Daemon d;
+  d.begin(0);
+  auto renewed = make_record<PortfolioRenewed>(RecordType::kPortfolioRenewed);
+  renewed.expires_s = 1;
+  BOOST_REQUIRE((send_record(d.vault(), renewed) == RecordStatus::kOk));
+  BOOST_TEST(d.ended(1000) == -1);
+}
+
 BOOST_AUTO_TEST_CASE(portfolios_that_are_none) {
   auto refused = [](const std::function<void(Daemon*)>& act) {
     Daemon d;

@@ -127,6 +127,74 @@ BOOST_AUTO_TEST_CASE(a_second_verdict_ends_the_connection) {
   }
 }
 
+Renewal renewal_for(uint64_t connection, const char* who, uint64_t expires_s) {
+  Renewal renewal = make_record<Renewal>(RecordType::kRenewal);
+  renewal.connection = connection;
+  renewal.expires_s = expires_s;
+  std::strcpy(renewal.principal, who);
+  return renewal;
+}
+
+BOOST_AUTO_TEST_CASE(a_renewal_reaches_the_monitor) {
+  Fixture f;
+  const Seen seen = f.VaultFixture::connect(5, "alice@R");
+  BOOST_REQUIRE(
+      (send_record(f.control.get(), renewal_for(5, "alice@R", 4000000100u)) == RecordStatus::kOk));
+  f.turn();
+  auto renewed = f.take<PortfolioRenewed>(seen.monitor, RecordType::kPortfolioRenewed);
+  BOOST_REQUIRE(renewed.has_value());
+  BOOST_TEST(renewed->expires_s == 4000000100u);
+  /* Of one that has ended: nothing. */
+  send_record(f.control.get(), renewal_for(6, "alice@R", 4000000100u));
+  f.turn();
+  BOOST_TEST((f.look(f.control) == RecordStatus::kAgain));
+  BOOST_TEST(f.vault->connections() == 1u);
+}
+
+/* Before [priv] has noted the backends: the portfolio has the end that counts. */
+BOOST_AUTO_TEST_CASE(a_renewal_before_the_portfolio) {
+  Fixture f;
+  f.connect(5);
+  send_record(f.auth.get(), verdict_for("alice@R"));
+  f.turn();
+  BOOST_REQUIRE(f.take<Allow>(f.control, RecordType::kAllow).has_value());
+  send_record(f.control.get(), renewal_for(5, "alice@R", 4000000100u));
+  f.allowed(5);
+  BOOST_TEST(f.take<PortfolioBackend>(f.monitor, RecordType::kPortfolioBackend).has_value());
+  BOOST_TEST(f.take<PortfolioToken>(f.monitor, RecordType::kPortfolioToken).has_value());
+  BOOST_TEST(f.take<PortfolioLayer>(f.monitor, RecordType::kPortfolioLayer).has_value());
+  auto end = f.take<PortfolioEnd>(f.monitor, RecordType::kPortfolioEnd);
+  BOOST_REQUIRE(end.has_value());
+  BOOST_TEST(end->expires_s == 4000000100u);
+}
+
+BOOST_AUTO_TEST_CASE(a_renewal_that_is_not_of_the_verdict_ends_the_connection) {
+  Renewal no_end = renewal_for(5, "alice@R", 4000000100u);
+  std::memset(no_end.principal, 'x', sizeof no_end.principal);
+  for (const Renewal& renewal :
+       {renewal_for(5, "bob@R", 4000000100u), renewal_for(5, "alice@R", 4000000000u),
+        renewal_for(5, "alice@R", 1), renewal_for(5, "alice@R", 0), no_end}) {
+    Fixture f;
+    const Seen seen = f.VaultFixture::connect(5, "alice@R");
+    send_record(f.control.get(), renewal);
+    f.turn();
+    BOOST_TEST(f.take<ConnectionName>(f.control, RecordType::kVaultEnd).has_value());
+    BOOST_TEST(f.vault->connections() == 0u);
+    BOOST_TEST((f.look(seen.monitor) == RecordStatus::kClosed));
+  }
+  /* Nor have local clients any tickets, and a verdict is awaited before it is renewed. */
+  Fixture local;
+  (void)local.VaultFixture::connect(5, "uid:1000");
+  send_record(local.control.get(), renewal_for(5, "uid:1000", 4000000100u));
+  local.turn();
+  BOOST_TEST(local.vault->connections() == 0u);
+  Fixture early;
+  early.connect(5);
+  send_record(early.control.get(), renewal_for(5, "alice@R", 4000000100u));
+  early.turn();
+  BOOST_TEST(early.vault->connections() == 0u);
+}
+
 BOOST_AUTO_TEST_CASE(verdicts_that_auth_may_not_give) {
   Verdict local = verdict_for("uid:1000");
   Verdict expired = verdict_for("alice@R");

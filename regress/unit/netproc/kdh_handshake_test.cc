@@ -56,7 +56,7 @@ struct Fixture {
     SSL_set_app_data(client_->tls(), this);
     auth_ = UniqueFd(auth[0]);
     thread_ = std::thread([this, net = UniqueFd(client[1]), to_auth = UniqueFd(auth[1])]() mutable {
-      stream_ = authenticate_kdh(std::move(net), std::move(to_auth), &why_);
+      stream_ = authenticate_kdh(std::move(net), &to_auth, &why_);
     });
     client_->handshake();
     client_->write();

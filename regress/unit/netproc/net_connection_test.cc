@@ -30,12 +30,14 @@
 
 #include <poll.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <boost/test/unit_test.hpp>
 #include <cstring>
 #include <thread>
 
+#include "codec_renew.h"
 #include "gss_frames.h"
 #include "gss_wrap.h"
 #include "record_io.h"
@@ -82,7 +84,7 @@ GssWrap wrap_of_client(const GssDone& done) {
 /* One client that is authenticated, and what stands behind its net. */
 class Net {
  public:
-  Net() : wrap_(wrap_of_client(key_of_context())) {
+  explicit Net(uint32_t idle_timeout_s = 0) : wrap_(wrap_of_client(key_of_context())) {
     codec_start();
     auto [client, nets_client] = pair_of(SOCK_STREAM);
     auto [monitor, nets_monitor] = pair_of(SOCK_SEQPACKET);
@@ -90,6 +92,7 @@ class Net {
     NetStart start = make_record<NetStart>(RecordType::kNetStart);
     start.encodings = kAllEncodings;
     start.security = kAllSecurity;
+    start.idle_timeout_s = idle_timeout_s;
     auto connection = std::make_unique<NetConnection>(
         start, std::move(nets_client), std::move(nets_monitor), std::move(nets_auth));
     thread_ = std::thread([connection = std::move(connection)] { connection->run(); });
@@ -101,6 +104,7 @@ class Net {
     BOOST_REQUIRE(::poll(&wait, 1, kPatienceMs) == 1);
     BOOST_REQUIRE((token.receive(auth.get(), false) == RecordStatus::kOk));
     BOOST_REQUIRE((send_record(auth.get(), key_of_context()) == RecordStatus::kOk));
+    auth_ = std::move(auth);
     auto channel = Channel::create(std::move(monitor));
     BOOST_REQUIRE(channel.ok());
     monitor_ = std::move(*channel);
@@ -144,8 +148,36 @@ class Net {
     return monitor_->receive(&call_, Waiter::now_ns() + ms * kMs) == ChannelStatus::kOk;
   }
   uint32_t called() const { return call_.rec.function; }
+  /* What auth is asked; empty: nothing, within that time. */
+  Bytes asked(int ms = kPatienceMs) {
+    pollfd wait{auth_.get(), POLLIN, 0};
+    if (::poll(&wait, 1, ms) != 1) return {};
+    RecordBuffer record;
+    BOOST_REQUIRE((record.receive(auth_.get(), false) == RecordStatus::kOk));
+    std::span<const uint8_t> ap_req;
+    BOOST_REQUIRE(record.with_tail<ConnectionToken>(RecordType::kRenew, &ap_req) != nullptr);
+    return Bytes(ap_req.begin(), ap_req.end());
+  }
+  void auth_says(RenewalAnswer what, uint64_t expires_s) {
+    Renewed renewed = make_record<Renewed>(RecordType::kRenewed);
+    renewed.answer = what;
+    renewed.expires_s = expires_s;
+    BOOST_REQUIRE((send_record(auth_.get(), renewed) == RecordStatus::kOk));
+  }
+  void auth_goes() { auth_.reset(); }
+  /* One token with a whole message of DER. */
+  Bytes next() {
+    uint8_t head[kGssLength];
+    BOOST_REQUIRE(read(head, sizeof head));
+    Bytes token(head[1] * 65536u + head[2] * 256u + head[3]);
+    BOOST_REQUIRE(read(token.data(), token.size()));
+    SecureBuffer piece;
+    BOOST_REQUIRE((wrap_.unwrap(token, &piece) == GssWrap::Unwrapped::kOk));
+    return Bytes(piece.data(), piece.data() + piece.size());
+  }
+
   /*
-   * The last one that has come succeeds, with the memory that it brought as its result; or returns
+   * The last call that has come succeeds, with the memory that it brought as its result; or returns
    * so, with what `results` makes of it.
    */
   void answer() {
@@ -178,7 +210,7 @@ class Net {
   }
 
   GssWrap wrap_;
-  UniqueFd client_;
+  UniqueFd client_, auth_;
   std::unique_ptr<Channel> monitor_;
   Message call_;
   std::thread thread_;
@@ -232,6 +264,45 @@ Ahead search(Net* net, std::optional<Hello> hello, uint32_t eager) {
   BOOST_TEST(rv == CKR_OK);
   return ahead;
 }
+
+/* With a hello that names the extension, or another. */
+Bytes first_call(const char* extension) {
+  static CK_ULONG count;
+  Words words;
+  words.w[0] = CK_TRUE;
+  words.w[2] = reinterpret_cast<Word>(&count);
+  Envelope envelope;
+  envelope.hello = own_hello();
+  envelope.hello->extensions = {extension};
+  CallArena arena;
+  SecureBuffer der;
+  BOOST_REQUIRE(encode_call(*function_row(kC_GetSlotList), words, envelope, &arena, &der) ==
+                CKR_OK);
+  return Bytes(der.data(), der.data() + der.size());
+}
+
+Bytes renewal(const Bytes& ap_req) {
+  Envelope envelope;
+  envelope.request = id_of_number(7);
+  CallArena arena;
+  SecureBuffer der;
+  BOOST_REQUIRE(encode_renew_call(ap_req, envelope, &arena, &der));
+  return Bytes(der.data(), der.data() + der.size());
+}
+
+/* Of a renewal, its return; failures of other kinds as ~0. */
+struct Answer {
+  explicit Answer(const Bytes& der) {
+    CallArena arena;
+    Received received;
+    BOOST_REQUIRE((decode_message(der, &arena, &received) == CodecStatus::kOk));
+    if (received.envelope.failure) reason = static_cast<int>(received.envelope.failure->reason);
+    BOOST_REQUIRE(decode_renew_return(received, &arena, &rv, &expires_s));
+  }
+  CK_RV rv = 0;
+  uint64_t expires_s = 0;
+  int reason = -1; /* of a failure */
+};
 
 Bytes text_of(Encoding encoding, const Bytes& der) {
   CallArena arena;
@@ -364,6 +435,94 @@ BOOST_AUTO_TEST_CASE(snapshots) {
   net.answer(CKR_CRYPTOKI_NOT_INITIALIZED, [](const Words&) {});
   Returned none(net.read_token());
   BOOST_TEST((decode_snapshot(none.received, &none.arena, &snapshot) == CodecStatus::kAnswer));
-}
+  /* ---- a fresh ticket */
 
-BOOST_AUTO_TEST_SUITE_END()
+  const Bytes kApReq = {0x6e, 1, 2, 3};
+
+  BOOST_AUTO_TEST_CASE(renewals_are_for_who_has_named_them) {
+    Net net;
+    net.send(renewal(kApReq));
+    BOOST_TEST(Answer(net.next()).reason == static_cast<int>(FailureReason::kOpcode));
+    net.send(first_call("other"));
+    BOOST_REQUIRE(net.arrives());
+    net.answer();
+    (void)net.next();
+    net.send(renewal(kApReq));
+    BOOST_TEST(Answer(net.next()).reason == static_cast<int>(FailureReason::kOpcode));
+    BOOST_TEST(net.asked(100).empty());
+  }
+
+  BOOST_AUTO_TEST_CASE(auth_decides_on_a_renewal) {
+    Net net;
+    net.send(first_call(kRenewExtension));
+    BOOST_REQUIRE(net.arrives());
+    net.answer();
+    (void)net.next();
+    for (const auto& [what, rv] : {std::pair{kRenewalDone, CKR_OK},
+                                   {kRenewalRefused, CKR_FUNCTION_REJECTED},
+                                   {kRenewalTryAgain, CKR_FUNCTION_FAILED}}) {
+      net.send(renewal(kApReq));
+      BOOST_TEST((net.asked() == kApReq));
+      net.send(slot_call()); /* which waits for nothing */
+      BOOST_REQUIRE(net.arrives());
+      net.answer();
+      (void)net.next();
+      net.auth_says(what, 1234);
+      const Answer answer(net.next());
+      BOOST_TEST(answer.rv == static_cast<CK_RV>(rv));
+      if (rv == CKR_OK) BOOST_TEST(answer.expires_s == 1234u);
+    }
+  }
+
+  BOOST_AUTO_TEST_CASE(one_renewal_at_a_time) {
+    Net net;
+    net.send(first_call(kRenewExtension));
+    BOOST_REQUIRE(net.arrives());
+    net.answer();
+    (void)net.next();
+    net.send(renewal(kApReq));
+    BOOST_TEST((net.asked() == kApReq));
+    net.send(renewal(kApReq));
+    BOOST_TEST(Answer(net.next()).rv == CKR_OPERATION_ACTIVE);
+    BOOST_TEST(net.asked(100).empty());
+    net.auth_goes();
+    BOOST_TEST(Answer(net.next()).rv == CKR_DEVICE_REMOVED);
+    net.send(renewal(kApReq)); /* and from then on */
+    BOOST_TEST(Answer(net.next()).rv == CKR_DEVICE_REMOVED);
+    net.send(slot_call());
+    BOOST_TEST(net.arrives()); /* nothing else has changed */
+    net.answer();
+    (void)net.next();
+  }
+
+  BOOST_AUTO_TEST_CASE(ap_reqs_of_no_size) {
+    Net net;
+    net.send(first_call(kRenewExtension));
+    BOOST_REQUIRE(net.arrives());
+    net.answer();
+    (void)net.next();
+    for (const size_t size : {size_t{0}, size_t{65001}}) {
+      net.send(renewal(Bytes(size)));
+      BOOST_TEST(Answer(net.next()).rv == CKR_FUNCTION_REJECTED);
+    }
+    BOOST_TEST(net.asked(100).empty());
+  }
+
+  /* Who only renews his ticket is idle. */
+  BOOST_AUTO_TEST_CASE(renewals_are_no_use_of_a_connection) {
+    Net net(2);
+    net.send(first_call(kRenewExtension));
+    BOOST_REQUIRE(net.arrives());
+    net.answer();
+    (void)net.next();
+    ::usleep(1'200'000);
+    net.send(renewal(kApReq));
+    BOOST_TEST((net.asked() == kApReq));
+    net.auth_says(kRenewalDone, 1234);
+    (void)net.next();
+    const uint64_t began = Waiter::now_ns();
+    BOOST_TEST(net.read_to(std::nullopt).empty());
+    BOOST_TEST(Waiter::now_ns() - began < 1'500'000'000u);
+  }
+
+  BOOST_AUTO_TEST_SUITE_END()
