@@ -63,10 +63,10 @@ inline constexpr size_t kPartialOctets = 2 * kMessage;
  */
 inline constexpr size_t kPendingOctets = 2 * kMessage;
 /*
- * What comes ahead of calls that were not made yet (PROTOCOL, Fewer round trips): handles of a search,
- * which most have fewer than, and each of which costs a library that is filtered a call; octets of
- * an object's values, certificates and chains of them among them. Slots and mechanisms of a
- * snapshot: as many as fit into one message, and a client that sees more asks for those it wants.
+ * What comes ahead of calls that were not made yet (PROTOCOL, Fewer round trips): handles of a
+ * search, which most have fewer than, and each of which costs a library that is filtered a call;
+ * octets of an object's values, certificates and chains of them among them. Slots and mechanisms of
+ * a snapshot: as many as fit into one message, and a client that sees more asks for those it wants.
  */
 inline constexpr uint32_t kEagerHandles = 256;
 inline constexpr uint32_t kEagerOctets = 64u << 10;
