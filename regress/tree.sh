@@ -91,7 +91,7 @@ check_equal "asn1/ includes common/ only" "" \
 check_equal "client/ includes nothing of backendproc/" "" "$(forbidden_includes client backendproc)"
 check_equal "krb5 and GSS-API are in multip11-auth, multip11-net and multip11-remote alone" "" \
   "$(grep -lE '^#include <(krb5|gssapi)' common/* backendproc/* asn1/* monitor/*.{cc,h} client/*.{cc,h} \
-    netproc/* 2>/dev/null | grep -vE '^(monitor/auth_|netproc/gss_wrap|client/(gss|kdh|kerberos|remote)_)')"
+    netproc/* 2>/dev/null | grep -vE '^(monitor/auth_|netproc/gss_wrap|client/(gss|kdh|kerberos|remote|service)_)')"
 check_equal "TLS is in multip11-net and multip11-remote alone" "" \
   "$(grep -lE '^#include <openssl/(ssl|tls)' common/* backendproc/* asn1/* monitor/*.{cc,h} \
     client/*.{cc,h} netproc/* 2>/dev/null | grep -vE '^(netproc/(kdh|tls)|client/kdh)_')"

@@ -225,6 +225,10 @@ class Connection {
       NEED(record.receive(fd->get(), false, 200000) == RecordStatus::kClosed, "one record more");
     }
   }
+  bool vault_closed() {
+    RecordBuffer record;
+    return wait(vault_) && record.receive(vault_.get(), false) == RecordStatus::kClosed;
+  }
   uint64_t name() const { return name_; }
   UniqueFd net_, vault_;
 
@@ -332,6 +336,18 @@ void refused(Connection& connection, Client* client, const std::string& error) {
   NEED(told.find(error) != std::string::npos, "client was told '%s'", told.c_str());
 }
 
+/* After a handshake auth keeps net's socket, for fresh tickets, until [priv] says that it is over.
+ */
+void expect_kept(const Test& test, Connection* connection) {
+  RecordBuffer record;
+  NEED(connection->vault_closed(), "auth keeps the socket to the vault");
+  NEED(record.receive(connection->net_.get(), true) == RecordStatus::kAgain, "net's is closed");
+  auto over = make_record<ConnectionName>(RecordType::kVaultEnd);
+  over.connection = connection->name();
+  NEED(send_record(test.auth.control(), over) == RecordStatus::kOk, "kVaultEnd");
+  connection->expect_closed();
+}
+
 /* A whole handshake, and messages both ways with the key that net gets. */
 void good_handshake(const Test& test) {
   Connection connection(test.auth);
@@ -346,7 +362,7 @@ void good_handshake(const Test& test) {
   NEED(verdict.expires_s == answer.key.expires_s, "expires_s");
   auto left = static_cast<int64_t>(verdict.expires_s) - ::time(nullptr);
   NEED(left > 0 && left <= 86400, "ticket has %lld s left", static_cast<long long>(left));
-  connection.expect_closed();
+  expect_kept(test, &connection);
   std::string error = client.finish(answer.token);
   NEED(error.empty(), "client: %s", error.c_str());
 
