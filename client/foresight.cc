@@ -216,13 +216,16 @@ void Foresight::learn_values(Session* session, const Asking& asking, CK_RV rv) {
   for (CK_ULONG i = 0; i < count; i++) {
     const CK_ATTRIBUTE& ahead = asking.ahead.values[i];
     Attribute a{attributes[i].type, attributes[i].ulValueLen, values.octets.size()};
-    const bool known = a.length == CK_UNAVAILABLE_INFORMATION || ahead.pValue != nullptr;
-    if (known && ahead.pValue != nullptr)
-      values.octets.append(static_cast<const uint8_t*>(ahead.pValue), ahead.ulValueLen);
-    if (!known && (rv != CKR_OK || attribute_kind(a.type) == AttrKind::kTemplate)) return;
-    /* What had a buffer has come as ever. */
-    if (!known && attributes[i].pValue == nullptr) return;
-    if (!known) values.octets.append(static_cast<const uint8_t*>(attributes[i].pValue), a.length);
+    const CK_ATTRIBUTE* from = ahead.pValue != nullptr ? &ahead : &attributes[i];
+    if (a.length == CK_UNAVAILABLE_INFORMATION) {
+      if (from->pValue != nullptr) return; /* for want of room, perhaps: the next may offer more */
+    } else {
+      /* What had a buffer has come as ever; of an answer that is not success, not all of it may. */
+      const bool as_ever = from != &ahead;
+      if (from->pValue == nullptr || (as_ever && rv != CKR_OK)) return;
+      if (attribute_kind(a.type) == AttrKind::kTemplate) return;
+      values.octets.append(static_cast<const uint8_t*>(from->pValue), a.length);
+    }
     values.attributes.push_back(a);
   }
   session->values = std::move(values);

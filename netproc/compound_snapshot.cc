@@ -26,6 +26,9 @@
  * The snapshot that a client asks for when it starts: what it would ask in a call for each, asked
  * one after the other. Only one at a time is made for a client, which so gets no more of the
  * monitor's time than by calls of its own.
+ *
+ * Mechanisms are not among it, though the message has room for them: a token on demand comes into
+ * being when it is asked for those, which no C_Initialize may bring about.
  */
 #include <algorithm>
 
@@ -63,11 +66,10 @@ class Picture : public Compound {
 
  private:
   /* What the last step asked for. */
-  enum class At { kStart, kInfo, kSlots, kSlot, kToken, kMechanisms, kMechanism, kEnd };
+  enum class At { kStart, kInfo, kSlots, kSlot, kToken, kEnd };
 
-  /* All slots and mechanisms that there may be, as they are here, in DER and as asn1c has them. */
-  static constexpr size_t kMost =
-      limits::kSnapshotSlots * 8192 + limits::kSnapshotMechanisms * 1024;
+  /* All slots that there may be, as they are here, in DER and as asn1c has them. */
+  static constexpr size_t kMost = limits::kSnapshotSlots * 8192;
 
   SlotSnapshot& slot() { return snapshot_.slots[index_]; }
 
@@ -89,17 +91,8 @@ class Picture : public Compound {
       case At::kToken:
         if (ok) slot().token = *static_cast<const CK_TOKEN_INFO*>(result_);
         return true;
-      case At::kMechanisms:
-        if (ok) {
-          const auto* types = static_cast<const CK_MECHANISM_TYPE*>(result_);
-          slot().mechanisms.assign(types, types + count_);
-          mechanisms_ += count_;
-        }
-        return true;
-      default: /* all infos or none */
-        if (ok) slot().infos.push_back(*static_cast<const CK_MECHANISM_INFO*>(result_));
-        spoilt_ = spoilt_ || !ok;
-        return true;
+      default:
+        break;
     }
     if (!ok) failed_ = rv == CKR_BUFFER_TOO_SMALL ? CK_RV{CKR_HOST_MEMORY} : rv;
     return ok;
@@ -117,32 +110,18 @@ class Picture : public Compound {
         if ((slot().info.flags & CKF_TOKEN_PRESENT) == 0 || Waiter::now_ns() > until_ns_)
           return next_slot(index_ + 1, arena);
         return single<CK_TOKEN_INFO>(At::kToken, kC_GetTokenInfo, {{slot().id}}, arena);
-      case At::kToken:
-        if (!slot().token || Waiter::now_ns() > until_ns_) return next_slot(index_ + 1, arena);
-        return list(At::kMechanisms, kC_GetMechanismList, slot().id,
-                    limits::kSnapshotMechanisms - mechanisms_, arena);
       default:
-        return next_mechanism(arena);
+        return next_slot(index_ + 1, arena);
     }
   }
 
   std::optional<Step> next_slot(size_t index, CallArena* arena) {
     index_ = index;
-    spoilt_ = false;
     if (index_ == snapshot_.slots.size()) {
       at_ = At::kEnd;
       return std::nullopt;
     }
     return single<CK_SLOT_INFO>(At::kSlot, kC_GetSlotInfo, {{slot().id}}, arena);
-  }
-
-  std::optional<Step> next_mechanism(CallArena* arena) {
-    const bool all = slot().infos.size() == slot().mechanisms.size();
-    const bool no_more = spoilt_ || Waiter::now_ns() > until_ns_;
-    if (no_more && !all) slot().infos.clear();
-    if (no_more || all) return next_slot(index_ + 1, arena);
-    const Words words = {{slot().id, slot().mechanisms[slot().infos.size()]}};
-    return single<CK_MECHANISM_INFO>(At::kMechanism, kC_GetMechanismInfo, words, arena);
   }
 
   /* A call whose last argument is where one structure goes. */
@@ -168,8 +147,7 @@ class Picture : public Compound {
   At at_ = At::kStart;
   const void* result_ = nullptr;
   CK_ULONG count_ = 0;
-  size_t index_ = 0, mechanisms_ = 0;
-  bool spoilt_ = false; /* this slot's mechanisms have not all an info */
+  size_t index_ = 0;
   CK_RV failed_ = CKR_GENERAL_ERROR;
   Snapshot snapshot_;
 };

@@ -102,7 +102,7 @@ sign() { # ID MECHANISM: an ECDSA signature is another each time, so that it was
 }
 
 saves "pkcs11-tool -L" 3 list -L
-saves "pkcs11-tool -M" 3 list -M
+saves "pkcs11-tool -M" 74 list -M
 saves "pkcs11-tool -O" 69 list --login --pin "$SUITE_PIN" -O
 saves "a signature with RSA" 11 sign 02 SHA256-RSA-PKCS
 saves "a signature with ECDSA" 11 sign 01 ECDSA

@@ -372,6 +372,35 @@ BOOST_AUTO_TEST_CASE(the_length_of_a_signature) {
   BOOST_TEST(!here(kC_Sign, query));
 }
 
+/* A length that is not told for want of room is another thing than one that nobody tells. */
+BOOST_AUTO_TEST_CASE(a_buffer_that_was_too_small) {
+  char text[] = "abc", to[8] = {};
+  for (const CK_RV rv : {CKR_ATTRIBUTE_TYPE_INVALID, CKR_OK}) {
+    CK_ATTRIBUTE asked[] = {{CKA_ID, nullptr, 0}, {CKA_LABEL, to, 1}};
+    Call first(kC_GetAttributeValue, {{1, 9, word(asked), 2}});
+    take(&first);
+    asked[0].ulValueLen = 3;
+    asked[1].ulValueLen = CK_UNAVAILABLE_INFORMATION;
+    first.asking.ahead.values = {{CKA_ID, text, 3}, {}};
+    came(&first, rv);
+    CK_ATTRIBUTE again[] = {{CKA_ID, to, 4}, {CKA_LABEL, to + 4, 4}};
+    Call second(kC_GetAttributeValue, {{1, 9, word(again), 2}});
+    BOOST_TEST((take(&second) == Way::kServer));
+    came(&second, CKR_OK);
+  }
+  /* Its value, with success, has come with the other's. */
+  CK_ATTRIBUTE asked[] = {{CKA_ID, nullptr, 0}, {CKA_LABEL, text, 3}};
+  Call first(kC_GetAttributeValue, {{1, 9, word(asked), 2}});
+  take(&first);
+  asked[0].ulValueLen = 3;
+  first.asking.ahead.values = {{CKA_ID, text, 3}, {}};
+  came(&first, CKR_OK);
+  CK_ATTRIBUTE again[] = {{CKA_ID, to, 4}, {CKA_LABEL, to + 4, 4}};
+  Call second(kC_GetAttributeValue, {{1, 9, word(again), 2}});
+  BOOST_TEST((take(&second) == Way::kHere));
+  BOOST_TEST(std::string(to + 4, 3) == "abc");
+}
+
 BOOST_AUTO_TEST_CASE(values_do_not_stay) {
   BOOST_TEST(foresight.expire(now) == UINT64_MAX);
   ask_length(1, 9);
