@@ -71,7 +71,7 @@ struct ListenerConfig {
   uint32_t security = 0;  /* security_bit()s */
   bool sctp = false;
   std::vector<std::string> also; /* SCTP: further addresses, of the same family */
-  bool optional = false; /* SCTP: a kernel without it is no error */
+  bool optional = false;         /* SCTP: a kernel without it is no error */
   /* Local: a socket file, and who its clients are. */
   std::string path;
   unsigned mode = 0;
