@@ -24,7 +24,7 @@
 /*
  * Renewer: looks, when a connection's ticket has not long to live, whether the user has a newer one
  * by now (kinit again, kinit -R, k5start), and makes of it what the server wants to see (PROTOCOL,
- * section 8).
+ * section 9).
  *
  * It looks first when a quarter of the ticket's time is left, and then every minute, more often
  * near the end. The user's cache is the user's: nothing is renewed that he has not renewed.
