@@ -102,14 +102,14 @@ sign() { # ID MECHANISM: an ECDSA signature is another each time, so that it was
 }
 
 saves "pkcs11-tool -L" 3 list -L
-saves "pkcs11-tool -M" 74 list -M
+saves "pkcs11-tool -M" 75 list -M
 saves "pkcs11-tool -O" 69 list --login --pin "$SUITE_PIN" -O
 saves "a signature with RSA" 11 sign 02 SHA256-RSA-PKCS
 saves "a signature with ECDSA" 11 sign 01 ECDSA
 command -v ssh-keygen >/dev/null && saves "ssh-keygen -D" 11 ssh-keygen -D "$MODULE"
 # GnuTLS asks for the length of each signature.
 export GNUTLS_PIN=$SUITE_PIN
-command -v p11tool >/dev/null && saves "p11tool --test-sign" 40 p11tool --provider="$MODULE" --login \
+command -v p11tool >/dev/null && saves "p11tool --test-sign" 44 p11tool --provider="$MODULE" --login \
   --test-sign "pkcs11:token=keys;object=rsa;type=private"
 daemon_down
 finish
