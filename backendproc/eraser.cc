@@ -63,6 +63,11 @@ bool is_itself(const char* name) {
   return std::strcmp(name, ".") == 0 || std::strcmp(name, "..") == 0;
 }
 
+/* Where it cannot be done, opening fails and says why. */
+void make_accessible(int at, const char* directory) {
+  [[maybe_unused]] const int status = ::fchmodat(at, directory, 0700, 0);
+}
+
 UniqueFd open_directory(int at, const char* name) {
   return UniqueFd(::openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
 }
@@ -107,7 +112,7 @@ bool Eraser::remove(const UniqueFd& at, const char* name, unsigned depth) {
 bool Eraser::remove_directory(const UniqueFd& at, const char* name, unsigned depth) {
   if (depth == kDepth) return failed(ELOOP);
   /* It was a directory a moment ago, and there is nobody who could put something in its place. */
-  (void)::fchmodat(at.get(), name, 0700, 0);
+  make_accessible(at.get(), name);
   UniqueFd below = open_directory(at.get(), name);
   struct stat st;
   if (!below || ::fstat(below.get(), &st) != 0) return failed(errno);
@@ -123,7 +128,7 @@ Status erase_directory(const std::string& directory) {
     return Error{error, text + ": " + std::strerror(error)};
   };
   /* [priv] made it, in a directory of root's. */
-  (void)::fchmodat(AT_FDCWD, directory.c_str(), 0700, 0);
+  make_accessible(AT_FDCWD, directory.c_str());
   UniqueFd top = open_directory(AT_FDCWD, directory.c_str());
   struct stat st;
   if (!top || ::fstat(top.get(), &st) != 0) return wrong(directory, errno);
