@@ -21,7 +21,6 @@
  * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
-/* TransportMessage around calls and returns; the declarations that codec_*.cc share. */
 /*
  * Snapshot: what a client asks for when it starts, in one message that is none of PKCS #11's
  * (PROTOCOL, Fewer round trips): the library's info, and of each slot its info, that of its token,

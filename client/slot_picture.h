@@ -21,7 +21,6 @@
  * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
-/* TransportMessage around calls and returns; the declarations that codec_*.cc share. */
 /*
  * SlotPicture: what multip11-remote knows of slots and tokens since it asked for a snapshot, right
  * behind C_Initialize, and answers from it (PROTOCOL, Fewer round trips).

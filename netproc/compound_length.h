@@ -21,7 +21,6 @@
  * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
-/* TransportMessage around calls and returns; the declarations that codec_*.cc share. */
 /*
  * How long a signature or ciphertext will be, where that is certain from mechanism and key: what
  * every library tells for a NULL buffer (PROTOCOL, Fewer round trips, output-len). Never asked of

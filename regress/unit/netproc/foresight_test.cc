@@ -21,7 +21,6 @@
  * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
-/* TransportMessage around calls and returns; the declarations that codec_*.cc share. */
 /*
  * What is answered without the server. If these failed, an application would be told what is no
  * more so, or not what the server would have said.

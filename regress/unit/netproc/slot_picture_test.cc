@@ -21,7 +21,6 @@
  * (INCLUDING NEGLIGENCE OR OTHERWISE) ARISING IN ANY WAY OUT OF THE USE OF
  * THIS SOFTWARE, EVEN IF ADVISED OF THE POSSIBILITY OF SUCH DAMAGE.
  */
-/* TransportMessage around calls and returns; the declarations that codec_*.cc share. */
 /*
  * What is answered from a snapshot. If these failed, an application would be told of a token that
  * is no more, or of one that is not there yet; or not what PKCS #11 has for NULL and small buffers.
