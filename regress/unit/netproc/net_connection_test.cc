@@ -433,94 +433,96 @@ BOOST_AUTO_TEST_CASE(snapshots) {
   net.answer(CKR_CRYPTOKI_NOT_INITIALIZED, [](const Words&) {});
   Returned none(net.read_token());
   BOOST_TEST((decode_snapshot(none.received, &none.arena, &snapshot) == CodecStatus::kAnswer));
-  /* ---- a fresh ticket */
+}
 
-  const Bytes kApReq = {0x6e, 1, 2, 3};
+/* ---- a fresh ticket */
 
-  BOOST_AUTO_TEST_CASE(renewals_are_for_who_has_named_them) {
-    Net net;
-    net.send(renewal(kApReq));
-    BOOST_TEST(Answer(net.next()).reason == static_cast<int>(FailureReason::kOpcode));
-    net.send(first_call("other"));
-    BOOST_REQUIRE(net.arrives());
-    net.answer();
-    (void)net.next();
-    net.send(renewal(kApReq));
-    BOOST_TEST(Answer(net.next()).reason == static_cast<int>(FailureReason::kOpcode));
-    BOOST_TEST(net.asked(100).empty());
-  }
+const Bytes kApReq = {0x6e, 1, 2, 3};
 
-  BOOST_AUTO_TEST_CASE(auth_decides_on_a_renewal) {
-    Net net;
-    net.send(first_call(kRenewExtension));
-    BOOST_REQUIRE(net.arrives());
-    net.answer();
-    (void)net.next();
-    for (const auto& [what, rv] : {std::pair{kRenewalDone, CKR_OK},
-                                   {kRenewalRefused, CKR_FUNCTION_REJECTED},
-                                   {kRenewalTryAgain, CKR_FUNCTION_FAILED}}) {
-      net.send(renewal(kApReq));
-      BOOST_TEST((net.asked() == kApReq));
-      net.send(slot_call()); /* which waits for nothing */
-      BOOST_REQUIRE(net.arrives());
-      net.answer();
-      (void)net.next();
-      net.auth_says(what, 1234);
-      const Answer answer(net.next());
-      BOOST_TEST(answer.rv == static_cast<CK_RV>(rv));
-      if (rv == CKR_OK) BOOST_TEST(answer.expires_s == 1234u);
-    }
-  }
+BOOST_AUTO_TEST_CASE(renewals_are_for_who_has_named_them) {
+  Net net;
+  net.send(renewal(kApReq));
+  BOOST_TEST(Answer(net.next()).reason == static_cast<int>(FailureReason::kOpcode));
+  net.send(first_call("other"));
+  BOOST_REQUIRE(net.arrives());
+  net.answer();
+  (void)net.next();
+  net.send(renewal(kApReq));
+  BOOST_TEST(Answer(net.next()).reason == static_cast<int>(FailureReason::kOpcode));
+  BOOST_TEST(net.asked(100).empty());
+}
 
-  BOOST_AUTO_TEST_CASE(one_renewal_at_a_time) {
-    Net net;
-    net.send(first_call(kRenewExtension));
-    BOOST_REQUIRE(net.arrives());
-    net.answer();
-    (void)net.next();
+BOOST_AUTO_TEST_CASE(auth_decides_on_a_renewal) {
+  Net net;
+  net.send(first_call(kRenewExtension));
+  BOOST_REQUIRE(net.arrives());
+  net.answer();
+  (void)net.next();
+  for (const auto& [what, rv] : {std::pair{kRenewalDone, CKR_OK},
+                                 {kRenewalRefused, CKR_FUNCTION_REJECTED},
+                                 {kRenewalTryAgain, CKR_FUNCTION_FAILED}}) {
     net.send(renewal(kApReq));
     BOOST_TEST((net.asked() == kApReq));
-    net.send(renewal(kApReq));
-    BOOST_TEST(Answer(net.next()).rv == CKR_OPERATION_ACTIVE);
-    BOOST_TEST(net.asked(100).empty());
-    net.auth_goes();
-    BOOST_TEST(Answer(net.next()).rv == CKR_DEVICE_REMOVED);
-    net.send(renewal(kApReq)); /* and from then on */
-    BOOST_TEST(Answer(net.next()).rv == CKR_DEVICE_REMOVED);
-    net.send(slot_call());
-    BOOST_TEST(net.arrives()); /* nothing else has changed */
-    net.answer();
-    (void)net.next();
-  }
-
-  BOOST_AUTO_TEST_CASE(ap_reqs_of_no_size) {
-    Net net;
-    net.send(first_call(kRenewExtension));
+    net.send(slot_call()); /* which waits for nothing */
     BOOST_REQUIRE(net.arrives());
     net.answer();
     (void)net.next();
-    for (const size_t size : {size_t{0}, size_t{65001}}) {
-      net.send(renewal(Bytes(size)));
-      BOOST_TEST(Answer(net.next()).rv == CKR_FUNCTION_REJECTED);
-    }
-    BOOST_TEST(net.asked(100).empty());
+    net.auth_says(what, 1234);
+    const Answer answer(net.next());
+    BOOST_TEST(answer.rv == static_cast<CK_RV>(rv));
+    if (rv == CKR_OK) BOOST_TEST(answer.expires_s == 1234u);
   }
+}
 
-  /* Who only renews his ticket is idle. */
-  BOOST_AUTO_TEST_CASE(renewals_are_no_use_of_a_connection) {
-    Net net(2);
-    net.send(first_call(kRenewExtension));
-    BOOST_REQUIRE(net.arrives());
-    net.answer();
-    (void)net.next();
-    ::usleep(1'200'000);
-    net.send(renewal(kApReq));
-    BOOST_TEST((net.asked() == kApReq));
-    net.auth_says(kRenewalDone, 1234);
-    (void)net.next();
-    const uint64_t began = Waiter::now_ns();
-    BOOST_TEST(net.read_to(std::nullopt).empty());
-    BOOST_TEST(Waiter::now_ns() - began < 1'500'000'000u);
+BOOST_AUTO_TEST_CASE(one_renewal_at_a_time) {
+  Net net;
+  net.send(first_call(kRenewExtension));
+  BOOST_REQUIRE(net.arrives());
+  net.answer();
+  (void)net.next();
+  net.send(renewal(kApReq));
+  BOOST_TEST((net.asked() == kApReq));
+  net.send(renewal(kApReq));
+  BOOST_TEST(Answer(net.next()).rv == CKR_OPERATION_ACTIVE);
+  BOOST_TEST(net.asked(100).empty());
+  net.auth_goes();
+  BOOST_TEST(Answer(net.next()).rv == CKR_DEVICE_REMOVED);
+  net.send(renewal(kApReq)); /* and from then on */
+  BOOST_TEST(Answer(net.next()).rv == CKR_DEVICE_REMOVED);
+  net.send(slot_call());
+  BOOST_TEST(net.arrives()); /* nothing else has changed */
+  net.answer();
+  (void)net.next();
+}
+
+BOOST_AUTO_TEST_CASE(ap_reqs_of_no_size) {
+  Net net;
+  net.send(first_call(kRenewExtension));
+  BOOST_REQUIRE(net.arrives());
+  net.answer();
+  (void)net.next();
+  for (const size_t size : {size_t{0}, size_t{65001}}) {
+    net.send(renewal(Bytes(size)));
+    BOOST_TEST(Answer(net.next()).rv == CKR_FUNCTION_REJECTED);
   }
+  BOOST_TEST(net.asked(100).empty());
+}
 
-  BOOST_AUTO_TEST_SUITE_END()
+/* Who only renews his ticket is idle. */
+BOOST_AUTO_TEST_CASE(renewals_are_no_use_of_a_connection) {
+  Net net(2);
+  net.send(first_call(kRenewExtension));
+  BOOST_REQUIRE(net.arrives());
+  net.answer();
+  (void)net.next();
+  ::usleep(1'200'000);
+  net.send(renewal(kApReq));
+  BOOST_TEST((net.asked() == kApReq));
+  net.auth_says(kRenewalDone, 1234);
+  (void)net.next();
+  const uint64_t began = Waiter::now_ns();
+  BOOST_TEST(net.read_to(std::nullopt).empty());
+  BOOST_TEST(Waiter::now_ns() - began < 1'500'000'000u);
+}
+
+BOOST_AUTO_TEST_SUITE_END()
