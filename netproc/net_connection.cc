@@ -436,9 +436,31 @@ bool NetConnection::start_snapshot() {
   return true;
 }
 
+/*
+ * A search lies in several libraries, which end it one after the other, and a library may begin
+ * nothing in a session that still has one. Who has posted C_FindObjectsFinal did not wait for that.
+ */
+bool NetConnection::must_wait(const Call& call) const {
+  if (call.step.row->args[0].kind != ArgKind::kSession) return false;
+  return std::ranges::any_of(calls_, [&](const Call& other) {
+    return other.state == Call::State::kAtMonitor &&
+           other.step.row->number == kC_FindObjectsFinal &&
+           other.step.words.w[0] == call.step.words.w[0];
+  });
+}
+
+/* Puts the next one that is to be sent to the front of to_monitor_; false: there is none. */
+bool NetConnection::choose_next() {
+  if (sent_ != 0) return true; /* the rest of it */
+  auto next = std::ranges::find_if(to_monitor_, [this](const Call* c) { return !must_wait(*c); });
+  if (next == to_monitor_.end()) return false;
+  std::rotate(to_monitor_.begin(), next, next + 1);
+  return true;
+}
+
 bool NetConnection::pump_monitor() {
   bool progress = start_snapshot();
-  while (!to_monitor_.empty()) {
+  while (choose_next()) {
     Call* call = to_monitor_.front();
     ChannelStatus status = monitor_->try_send(call->request, &sent_);
     if (status == ChannelStatus::kAgain) break;

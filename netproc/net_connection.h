@@ -93,6 +93,8 @@ class NetConnection {
   std::unique_ptr<Compound> compound_of(const Call& call, uint32_t eager);
   bool take_snapshot(Call* call, const Received& received);
   bool start_snapshot();
+  bool must_wait(const Call& call) const;
+  bool choose_next();
   void take_reply();
   void go_on(Call* call, CK_RV rv);
   bool take_renewal(Call* call, const Received& received, size_t octets);

@@ -379,6 +379,26 @@ BOOST_AUTO_TEST_CASE(a_search_in_one) {
   BOOST_TEST(all.complete);
 }
 
+/* What follows C_FindObjectsFinal in its session waits for it, and nothing else does. */
+BOOST_AUTO_TEST_CASE(the_end_of_a_search) {
+  Net net, other;
+  net.send(der_of(kC_FindObjectsFinal, {7}, own_hello()));
+  net.send(der_of(kC_SeedRandom, {7, 0, 0}));
+  BOOST_REQUIRE(net.arrives());
+  BOOST_TEST(net.called() == uint32_t{kC_FindObjectsFinal});
+  BOOST_TEST(!net.arrives(200));
+  net.answer();
+  BOOST_REQUIRE(net.arrives());
+  BOOST_TEST(net.called() == uint32_t{kC_SeedRandom});
+
+  other.send(der_of(kC_FindObjectsFinal, {7}, own_hello()));
+  other.send(der_of(kC_SeedRandom, {7, 0, 0}));
+  other.send(der_of(kC_FindObjectsFinal, {8}));
+  BOOST_REQUIRE(other.arrives());
+  BOOST_REQUIRE(other.arrives());
+  BOOST_TEST(other.called() == uint32_t{kC_FindObjectsFinal});
+}
+
 /* A snapshot waits for C_Initialize; a second one meanwhile is too much; and who has not named it
  * has no such call. */
 BOOST_AUTO_TEST_CASE(snapshots) {
