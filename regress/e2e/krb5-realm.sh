@@ -125,8 +125,9 @@ realm_start() {
   fi
   realm_round=0
   while [ "$realm_round" -lt 10 ]; do
-    # Below the range from which the kernel gives ports to clients (32768 and up).
-    realm_port=$((20000 + $(od -An -N2 -tu2 /dev/urandom) % 12000))
+    # Below the range from which the kernel gives ports to clients (32768 and up), and those from
+    # which free_port takes one for a daemon that does not listen yet.
+    realm_port=$((10000 + $(od -An -N2 -tu2 /dev/urandom) % 10000))
     if realm_start_kdc; then
       echo "$realm_pid" >"$realm_dir/realm.pid"
       return 0
