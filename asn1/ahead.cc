@@ -29,14 +29,10 @@
 #include "ACK-OBJECT-HANDLE-ARRAY.h"
 #include "C-FindObjectsInit-Return.h"
 #include "p11_attributes.h"
+#include "words.h"
 
 namespace mp11::asn1 {
 namespace {
-
-template <class T>
-T* pointer(Word word) {
-  return reinterpret_cast<T*>(word);
-}
 
 const Element* named(const Type* type, const char* name) {
   for (int i = 0; i < type->elements_count; i++)

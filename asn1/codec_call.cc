@@ -29,21 +29,13 @@
 #include "asn1c_memory.h"
 #include "envelope.h"
 #include "values.h"
+#include "words.h"
 
 namespace mp11 {
 
 using namespace asn1;
 
 namespace {
-
-template <class T>
-T* pointer(Word word) {
-  return reinterpret_cast<T*>(word);
-}
-template <class T>
-Word word_of(T* p) {
-  return reinterpret_cast<Word>(p);
-}
 
 /*
  * The server's block behind a pointer of which only its presence is told. As large as what

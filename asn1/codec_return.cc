@@ -29,17 +29,13 @@
 #include "envelope.h"
 #include "param_walk.h"
 #include "values.h"
+#include "words.h"
 
 namespace mp11 {
 
 using namespace asn1;
 
 namespace {
-
-template <class T>
-T* pointer(Word word) {
-  return reinterpret_cast<T*>(word);
-}
 
 /* ---- results to a return ---- */
 

@@ -30,21 +30,13 @@
 #include <map>
 
 #include "result.h"
+#include "words.h"
 
 namespace mp11::conform {
 namespace {
 
 /* What an output buffer holds before the call: a module must not rely on it. */
 constexpr uint8_t kFill = 0xa5;
-
-template <class T>
-T* pointer(Word word) {
-  return reinterpret_cast<T*>(word);
-}
-template <class T>
-Word word_of(T* p) {
-  return reinterpret_cast<Word>(p);
-}
 
 /* Locks for a module that is told to use the application's. */
 CK_RV create_mutex(CK_VOID_PTR_PTR mutex) {

@@ -28,17 +28,13 @@
 
 #include "p11_attributes.h"
 #include "p11_looks.h"
+#include "words.h"
 
 namespace mp11 {
 namespace {
 
 /* Longer than an application takes from a length to the value, and shorter than a person. */
 constexpr uint64_t kFreshNs = 1000000000;
-
-template <class T>
-T* pointer(Word word) {
-  return reinterpret_cast<T*>(word);
-}
 
 bool of_session(const FunctionRow& row) {
   return row.arg_count != 0 && row.args[0].kind == ArgKind::kSession;
@@ -48,12 +44,6 @@ bool of_session(const FunctionRow& row) {
 bool session_lost(CK_RV rv) {
   return rv == CKR_SESSION_HANDLE_INVALID || rv == CKR_SESSION_CLOSED || rv == CKR_DEVICE_REMOVED ||
          rv == CKR_TOKEN_NOT_PRESENT || rv == CKR_CRYPTOKI_NOT_INITIALIZED;
-}
-
-bool asks_for_a_length(const Words& words) {
-  const auto* attributes = pointer<const CK_ATTRIBUTE>(words.w[2]);
-  return attributes != nullptr && std::any_of(attributes, attributes + words.w[3],
-                                              [](const auto& a) { return a.pValue == nullptr; });
 }
 
 }  // namespace

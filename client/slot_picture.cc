@@ -26,6 +26,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "words.h"
+
 namespace mp11 {
 namespace {
 
@@ -36,11 +38,6 @@ constexpr uint64_t kMechanismsNs = 10 * kSecondNs;
 constexpr uint64_t kPatienceNs = kSecondNs;
 
 using Says = SlotPicture::Says;
-
-template <class T>
-T* pointer(Word word) {
-  return reinterpret_cast<T*>(word);
-}
 
 template <class T>
 Says give(const T& from, Word to) {

@@ -28,18 +28,10 @@
 #include "infos.h"
 #include "marshal_parts.h"
 #include "result.h"
+#include "words.h"
 
 namespace mp11 {
 namespace {
-
-template <class T>
-T* pointer(Word word) {
-  return reinterpret_cast<T*>(word);
-}
-template <class T>
-Word word_of(T* p) {
-  return reinterpret_cast<Word>(p);
-}
 
 /* Shorter octets are copied in less time than it takes to think about it. */
 constexpr size_t kLentLeast = 4096;

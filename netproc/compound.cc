@@ -27,18 +27,10 @@
 
 #include "channel.h"
 #include "p11_attributes.h"
+#include "words.h"
 
 namespace mp11 {
 namespace {
-
-template <class T>
-T* pointer(Word word) {
-  return reinterpret_cast<T*>(word);
-}
-template <class T>
-Word word_of(T* p) {
-  return reinterpret_cast<Word>(p);
-}
 
 /* A library that is slow to give handles gives the rest to the client's own calls, each of which
  * has a deadline of its own. */
@@ -140,12 +132,6 @@ class Values : public AheadCompound {
   CK_ULONG left_; /* octets that are not yet offered */
   CK_ATTRIBUTE* made_ = nullptr;
 };
-
-bool asks_for_a_length(const Words& words) {
-  const auto* attributes = pointer<const CK_ATTRIBUTE>(words.w[2]);
-  return attributes != nullptr && std::any_of(attributes, attributes + words.w[3],
-                                              [](const auto& a) { return a.pValue == nullptr; });
-}
 
 }  // namespace
 

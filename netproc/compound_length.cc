@@ -26,13 +26,10 @@
 #include <algorithm>
 #include <iterator>
 
+#include "words.h"
+
 namespace mp11 {
 namespace {
-
-template <class T>
-Word word_of(T* p) {
-  return reinterpret_cast<Word>(p);
-}
 
 /* RSA of 16384 bits; the longest name of a curve. */
 constexpr CK_ULONG kModulusRoom = 2048;

@@ -34,17 +34,13 @@
 #include "channel.h"
 #include "compound.h"
 #include "snapshot.h"
+#include "words.h"
 
 namespace mp11 {
 namespace {
 
 /* What is not there by then comes too late: the client waits no longer, and keeps it no longer. */
 constexpr uint64_t kLongestNs = 500000000;
-
-template <class T>
-Word word_of(T* p) {
-  return reinterpret_cast<Word>(p);
-}
 
 class Picture : public Compound {
  public:

@@ -296,8 +296,7 @@ bool NetConnection::take_renewal(Call* call, const Received& received, size_t oc
   pending_ += call->held;
   const CK_RV rv = renewing_ != nullptr ? CKR_OPERATION_ACTIVE : renewal_.ask(ap_req);
   if (rv != CKR_OK) {
-    encode_renew_return(rv, 0, call->envelope, &call->arena, &call->answer);
-    give_answer(call);
+    answer_renewal(call, rv, 0);
     return true;
   }
   call->state = Call::State::kAtAuth;
@@ -309,13 +308,16 @@ bool NetConnection::pump_auth() {
   CK_RV rv = CKR_OK;
   uint64_t expires_s = 0;
   if (!renewal_.answered(&rv, &expires_s)) return false;
-  Call* call = renewing_;
+  answer_renewal(std::exchange(renewing_, nullptr), rv, expires_s);
+  return true;
+}
+
+/* Who only renews his ticket is idle, whatever he is told. */
+void NetConnection::answer_renewal(Call* call, CK_RV rv, uint64_t expires_s) {
   encode_renew_return(rv, expires_s, call->envelope, &call->arena, &call->answer);
   const uint64_t active_ns = active_ns_;
   give_answer(call);
   active_ns_ = active_ns;
-  renewing_ = nullptr;
-  return true;
 }
 
 void NetConnection::give_failure(Call* call, FailureReason reason, const char* detail,
@@ -544,7 +546,7 @@ void NetConnection::sleep() {
   if (start_.idle_timeout_s != 0 && !busy())
     longest = active_ns_ + start_.idle_timeout_s * kSecondNs -
               std::min(now, active_ns_ + start_.idle_timeout_s * kSecondNs);
-  if (!to_monitor_.empty()) longest = kRoomSliceNs;
+  if (choose_next()) longest = kRoomSliceNs;
   if (nap != 0) longest = std::min(longest, nap);
   wait_for_events(fds, armed ? longest : 0);
   if (monitor_->disarm() == ChannelStatus::kClosed && !monitor_->readable())

@@ -99,6 +99,7 @@ class NetConnection {
   void go_on(Call* call, CK_RV rv);
   bool take_renewal(Call* call, const Received& received, size_t octets);
   bool pump_auth();
+  void answer_renewal(Call* call, CK_RV rv, uint64_t expires_s);
   bool break_off(Call* call, const char* why);
   void give_answer(Call* call);
   void give_failure(Call* call, FailureReason reason, const char* detail, uint32_t opcode,

@@ -28,18 +28,11 @@
 #include "infos.h"
 #include "p11_attributes.h"
 #include "param_walk.h"
+#include "words.h"
 
 namespace mp11::asn1_test {
 namespace {
 
-template <class T>
-Word word_of(T* p) {
-  return reinterpret_cast<Word>(p);
-}
-template <class T>
-T* pointer(Word word) {
-  return reinterpret_cast<T*>(word);
-}
 /* One attribute of each kind, and one that no table knows. */
 constexpr CK_ATTRIBUTE_TYPE kTypes[] = {CKA_CLASS,
                                         CKA_TOKEN,
